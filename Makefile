@@ -1,0 +1,88 @@
+# Everything that one does with this repository. `make dev` needs Python 3.11 or later, make and a package index.
+
+PYTHON ?= python3
+ARGS ?=
+
+BIN := .venv/bin
+READY := .venv/.installed
+PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(ARGS)
+
+# Only a KUBECONFIG that is given on the command line: one that happens to be in the environment may be anything.
+ifeq ($(origin KUBECONFIG),command line)
+CLUSTER := CONTRACT_KUBECONFIG="$(KUBECONFIG)"
+else
+CLUSTER := $(BIN)/python -m infra.controlplane run --
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help dev up down token test test-e2e test-cluster check package bench lock clean
+
+help:  ## show this
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+dev: $(READY)  ## set everything up and run it in the foreground
+	@$(BIN)/python -m infra.local.stack dev
+
+up: $(READY)  ## the same in the background; writes .local/env. Again: deploy what has changed
+	@$(BIN)/python -m infra.local.stack up
+
+down: $(READY)  ## end what dev or up has started
+	@$(BIN)/python -m infra.local.stack down
+
+token: ROLE = agent
+token: $(READY)  ## mint a token for the local stack: ROLE=admin, or ROLE=agent AGENT_ID=...
+	@test -f .local/env || { echo "The local stack does not run: make up starts it." >&2; exit 1; }
+	@set -a; . ./.local/env; set +a; \
+	$(BIN)/python -m infra.tokens mint --role $(ROLE) $(if $(filter agent,$(ROLE)),--agent-id $(AGENT_ID)) $(ARGS)
+
+test: $(READY)  ## the fast tests; ARGS go to pytest
+	$(BIN)/pytest -n auto $(ARGS)
+
+test-e2e: $(READY)  ## deploy to MiniStack and drive it over HTTP; ARGS go to pytest
+	@trap '$(BIN)/python -m infra.local.stack down' EXIT; \
+	$(BIN)/python -m infra.local.stack up && \
+	set -a && . ./.local/env && set +a && $(BIN)/pytest tests/e2e $(ARGS)
+
+test-cluster: $(READY)  ## the contract and least privilege on a real control plane; KUBECONFIG=... uses yours
+	$(CLUSTER) $(BIN)/pytest tests/cluster tests/contract/cluster $(ARGS)
+
+check: $(READY)  ## style, format, types, and that imports flow down only
+	$(BIN)/ruff check --no-cache
+	$(BIN)/ruff format --no-cache --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+package: $(READY)  ## the Lambda bundle and its template, in dist/
+	$(BIN)/python -m infra.package --out dist $(ARGS)
+	$(BIN)/cfn-lint dist/sam.yaml
+
+bench: $(READY)  ## the benchmark table, and bench/results.json
+	$(BIN)/python -m bench $(ARGS)
+
+lock: $(READY)  ## pin the newest versions that requirements/*.in allow
+	$(COMPILE) --upgrade requirements/uv.in -o requirements/uv.txt
+	$(COMPILE) --upgrade requirements/runtime.in -o requirements/runtime.txt
+	$(COMPILE) --upgrade -c requirements/runtime.txt requirements/dev.in -o requirements/dev.txt
+
+clean:  ## end the local stack and remove everything that was made here
+	@test ! -x $(BIN)/python || $(BIN)/python -m infra.local.stack down
+	rm -rf .venv .local dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# pip installs uv, which installs the rest several times as fast. Where uv cannot (an index that only pip's own
+# settings name, say), pip does it all.
+$(READY): requirements/dev.txt requirements/uv.txt
+	@set -e; python=; for each in $(PYTHONS); do \
+	  if $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$each; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "No Python 3.11 or later was found: install one, or name it with make PYTHON=/path/to/python3." >&2; exit 1; \
+	fi; \
+	echo "Setting up .venv with $$($$python --version)."; \
+	$$python -m venv --clear .venv; \
+	export PIP_DISABLE_PIP_VERSION_CHECK=1; \
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt \
+	  && $(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.txt \
+	  || $(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
