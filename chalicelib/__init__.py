@@ -1,0 +1,1 @@
+"""Friends API: the serverless control plane between AI agents and their friends' namespaces."""

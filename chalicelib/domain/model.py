@@ -1,0 +1,137 @@
+"""The nouns of the product, as frozen data."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+JsonObject = dict[str, Any]
+"""A JSON object whose shape is somebody else's: a request body, or a Kubernetes manifest."""
+
+
+class Phase(StrEnum):
+    """How far the world is from what the friend's row says."""
+
+    PROVISIONING = "provisioning"
+    READY = "ready"
+
+
+class Platform(StrEnum):
+    """Where a friend can be reached."""
+
+    DISCORD = "discord"
+    SIGNAL = "signal"
+    WHATSAPP = "whatsapp"
+
+    @property
+    def field(self) -> str:
+        """The name of the friend's field that holds the id on this platform."""
+        return "discord_id" if self is Platform.DISCORD else self.value
+
+
+class FriendshipStatus(StrEnum):
+    """What an agent is to a friend."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    BLOCKED = "blocked"
+
+
+class Role(StrEnum):
+    """What a token lets its bearer do."""
+
+    ADMIN = "admin"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who is calling. agent_id is set exactly when role is AGENT."""
+
+    role: Role
+    token_id: str
+    agent_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that records and logs show."""
+        return self.role.value if self.agent_id is None else f"agent:{self.agent_id}"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A friend's id on one platform. key is its canonical form: one person has one key."""
+
+    platform: Platform
+    key: str
+
+
+@dataclass(frozen=True)
+class Contact:
+    """What a client may write about a friend. Platform ids are kept as they were written."""
+
+    display_name: str
+    discord_id: str | None = None
+    signal: str | None = None
+    whatsapp: str | None = None
+    preferred_channel: Platform | None = None
+
+
+@dataclass(frozen=True)
+class Friend:
+    """One friend, as recorded.
+
+    uid is new for every registration, so that a re-registered id inherits nothing. version grows
+    by one with every write of the row. request is the idempotency record of the POST that made
+    the row: the same request, tried again after a crash, recognises its own work.
+    """
+
+    id: str
+    uid: str
+    version: int
+    phase: Phase
+    cluster: str
+    tier: str
+    contact: Contact
+    created_at: str
+    updated_at: str
+    request: str | None = None
+
+    @property
+    def namespace(self) -> str:
+        """The name of the friend's namespace."""
+        return namespace_of(self.id)
+
+
+@dataclass(frozen=True)
+class Friendship:
+    """What one agent is to one friend. created_at is ISO 8601, UTC."""
+
+    agent_id: str
+    friend_id: str
+    status: FriendshipStatus
+    created_at: str
+
+
+@dataclass(frozen=True)
+class FriendRecord:
+    """Everything recorded about one friend but the operations: one query."""
+
+    friend: Friend
+    friendships: tuple[Friendship, ...] = ()
+
+    def friendship_of(self, agent_id: str | None) -> Friendship | None:
+        """The agent's friendship, if it has one."""
+        return next((each for each in self.friendships if each.agent_id == agent_id), None)
+
+
+@dataclass(frozen=True)
+class FriendPage:
+    """Friends in the order of their ids. after is where the next page starts, or None."""
+
+    friends: tuple[Friend, ...] = field(default_factory=tuple)
+    after: str | None = None
+
+
+def namespace_of(friend_id: str) -> str:
+    """Return the name of a friend's namespace."""
+    return f"friend-{friend_id}"

@@ -1,0 +1,180 @@
+"""What must be true of a friend's namespace: its objects, built from the friend alone.
+
+Every object carries the digest of its own desired state, so that drift in our intent is seen
+without looking inside, and the friend's uid, so that a re-registered id adopts nothing.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from chalicelib.domain import kinds
+from chalicelib.domain.kinds import Kind
+from chalicelib.domain.model import Friend, JsonObject
+from chalicelib.domain.tiers import TIERS, Tier
+
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+MANAGER: Final = "friends-api"
+FRIEND_LABEL: Final = "friends-api/friend"
+UID_LABEL: Final = "friends-api/uid"
+DIGEST_ANNOTATION: Final = "friends-api/digest"
+QUOTA_NAME: Final = "friend-quota"
+
+# The controller's rights inside a friend's namespace come from this ClusterRole alone.
+MANAGER_ROLE: Final = "friend-manager"
+SERVICE_ACCOUNT_NAME: Final = "friend-api"
+
+_POD_SECURITY_MODES: Final = ("enforce", "warn", "audit")
+
+# Everything that is not the public internet: private, shared, link-local (169.254.169.254 is the
+# cloud's metadata address), loopback, benchmark, multicast and reserved ranges.
+# Source: IANA IPv4 and IPv6 special-purpose address registries (RFC 6890).
+_NOT_INTERNET_V4: Final = (
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+)
+_NOT_INTERNET_V6: Final = ("::1/128", "64:ff9b::/96", "fc00::/7", "fe80::/10", "ff00::/8")
+
+
+@dataclass(frozen=True)
+class ClusterLayout:
+    """Where things are in every cluster: what a namespace's isolation has to know.
+
+    cluster_cidrs are pod and service ranges that lie in public address space.
+    """
+
+    system_namespace: str
+    ingress_namespace: str
+    cluster_cidrs: tuple[str, ...] = ()
+
+
+def build_namespace_objects(friend: Friend, layout: ClusterLayout) -> tuple[JsonObject, ...]:
+    """Return the friend's desired objects, the namespace first, then what the rest depends on."""
+    tier = TIERS[friend.tier]
+    return (
+        _build_namespace(friend),
+        _build(friend, kinds.ROLE_BINDING, MANAGER_ROLE, _role_binding(layout)),
+        _build(friend, kinds.RESOURCE_QUOTA, QUOTA_NAME, _quota(tier)),
+        _build(friend, kinds.LIMIT_RANGE, "friend-limits", _limit_range(tier)),
+        _build(friend, kinds.NETWORK_POLICY, "friend-netpol", _network_policy(layout)),
+        _build(friend, kinds.SERVICE_ACCOUNT, "default", {"automountServiceAccountToken": False}),
+    )
+
+
+def _build_namespace(friend: Friend) -> JsonObject:
+    manifest = _build(friend, kinds.NAMESPACE, friend.namespace, {})
+    labels = manifest["metadata"]["labels"]
+    for mode in _POD_SECURITY_MODES:
+        labels[f"pod-security.kubernetes.io/{mode}"] = "restricted"
+        labels[f"pod-security.kubernetes.io/{mode}-version"] = "latest"
+    return _stamp(manifest)
+
+
+def _build(friend: Friend, kind: Kind, name: str, body: JsonObject) -> JsonObject:
+    metadata: JsonObject = {
+        "name": name,
+        "labels": {
+            MANAGED_BY_LABEL: MANAGER,
+            FRIEND_LABEL: friend.id,
+            UID_LABEL: friend.uid,
+        },
+    }
+    if kind.namespaced:
+        metadata["namespace"] = friend.namespace
+    return _stamp({"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body})
+
+
+def _stamp(manifest: JsonObject) -> JsonObject:
+    metadata = {key: manifest["metadata"][key] for key in manifest["metadata"]}
+    metadata.pop("annotations", None)
+    canonical = json.dumps(manifest | {"metadata": metadata}, sort_keys=True)
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    return manifest | {"metadata": metadata | {"annotations": {DIGEST_ANNOTATION: digest}}}
+
+
+def _role_binding(layout: ClusterLayout) -> JsonObject:
+    return {
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": MANAGER_ROLE,
+        },
+        "subjects": [
+            {
+                "kind": "ServiceAccount",
+                "name": SERVICE_ACCOUNT_NAME,
+                "namespace": layout.system_namespace,
+            }
+        ],
+    }
+
+
+def _quota(tier: Tier) -> JsonObject:
+    hard = {
+        "requests.cpu": tier.quota_cpu,
+        "requests.memory": tier.quota_memory,
+        "limits.cpu": tier.quota_cpu,
+        "limits.memory": tier.quota_memory,
+        "pods": str(tier.pods),
+        "persistentvolumeclaims": str(tier.volume_claims),
+    }
+    counts = {name: str(count) for name, count in tier.object_counts.items()}
+    return {"spec": {"hard": hard | counts}}
+
+
+def _limit_range(tier: Tier) -> JsonObject:
+    limit = {
+        "type": "Container",
+        "default": {"cpu": tier.default_cpu, "memory": tier.default_memory},
+        "defaultRequest": {"cpu": tier.request_cpu, "memory": tier.request_memory},
+        "max": {"cpu": tier.max_cpu, "memory": tier.max_memory},
+    }
+    return {"spec": {"limits": [limit]}}
+
+
+def _network_policy(layout: ClusterLayout) -> JsonObject:
+    same_namespace: JsonObject = {"podSelector": {}}
+    dns_ports = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    return {
+        "spec": {
+            "podSelector": {},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [
+                {
+                    "from": [
+                        same_namespace,
+                        _all_of_namespace(layout.system_namespace),
+                        _all_of_namespace(layout.ingress_namespace),
+                    ]
+                }
+            ],
+            "egress": [
+                {"to": [_all_of_namespace("kube-system")], "ports": dns_ports},
+                {"to": [same_namespace]},
+                {"to": _internet(layout.cluster_cidrs)},
+            ],
+        }
+    }
+
+
+def _all_of_namespace(name: str) -> JsonObject:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+
+
+def _internet(cluster_cidrs: tuple[str, ...]) -> list[JsonObject]:
+    v6 = [cidr for cidr in cluster_cidrs if ":" in cidr]
+    v4 = [cidr for cidr in cluster_cidrs if ":" not in cidr]
+    return [
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": [*_NOT_INTERNET_V4, *v4]}},
+        {"ipBlock": {"cidr": "::/0", "except": [*_NOT_INTERNET_V6, *v6]}},
+    ]

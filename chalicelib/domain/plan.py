@@ -1,0 +1,104 @@
+"""desired x observed -> changes, as a pure function: the whole of what provisioning decides.
+
+desired    observed                        change
+--------   -----------------------------   ----------
+object     absent                          created
+object     holds all that we desire        unchanged
+object     lacks or contradicts anything   configured
+namespace  another owner's, or none        refused: namespace_not_ours
+namespace  on its way out                  refused: namespace_terminating
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from chalicelib.domain.errors import Conflict
+from chalicelib.domain.kinds import ObjectRef, ref_of
+from chalicelib.domain.model import Friend, JsonObject
+from chalicelib.domain.namespace import UID_LABEL
+
+NAMESPACE_NOT_OURS: Final = "namespace_not_ours"
+# A namespace takes 5 to 6 s to go away on a quiet cluster.
+_TERMINATION_SECONDS: Final = 10
+
+
+class Result(StrEnum):
+    """What becomes of one desired object; the words are kubectl's."""
+
+    CREATED = "created"
+    CONFIGURED = "configured"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One desired object, and what has to happen to it."""
+
+    manifest: JsonObject
+    result: Result
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The object's address."""
+        return ref_of(self.manifest)
+
+
+def plan(
+    desired: Sequence[JsonObject], observed: Mapping[ObjectRef, JsonObject | None]
+) -> tuple[Change, ...]:
+    """Return one change for each desired object, in the order given. It changes nothing."""
+    return tuple(Change(each, _compare(each, observed.get(ref_of(each)))) for each in desired)
+
+
+def _compare(desired: JsonObject, observed: JsonObject | None) -> Result:
+    if observed is None:
+        return Result.CREATED
+    return Result.UNCHANGED if contains(observed, desired) else Result.CONFIGURED
+
+
+def contains(observed: object, desired: object) -> bool:
+    """Tell whether observed says everything that desired says.
+
+    A mapping may hold more (the API server adds defaults, other managers add labels); a list
+    may not, because one more egress rule or subject is drift.
+    """
+    if isinstance(desired, dict):
+        return isinstance(observed, dict) and all(
+            key in observed and contains(observed[key], value) for key, value in desired.items()
+        )
+    if isinstance(desired, list):
+        return (
+            isinstance(observed, list)
+            and len(observed) == len(desired)
+            and all(map(contains, observed, desired))
+        )
+    return type(observed) is type(desired) and observed == desired
+
+
+def require_ours(namespace: JsonObject | None, friend: Friend) -> None:
+    """Refuse to work in a namespace that is not this friend's, or that is being deleted.
+
+    Raises Conflict. An absent namespace is fine: there is nothing to adopt.
+    """
+    if namespace is None:
+        return
+    metadata = namespace["metadata"]
+    if metadata.get("deletionTimestamp"):
+        raise namespace_terminating()
+    if (metadata.get("labels") or {}).get(UID_LABEL) != friend.uid:
+        msg = (
+            f"The namespace {friend.namespace} exists and is not this friend's. "
+            "Ask an admin to remove it, or use another id."
+        )
+        raise Conflict(msg, code=NAMESPACE_NOT_OURS)
+
+
+def namespace_terminating() -> Conflict:
+    """Return the answer to work in a namespace that is on its way out."""
+    return Conflict(
+        f"The friend's namespace is still being deleted. Try again in {_TERMINATION_SECONDS} s.",
+        code="namespace_terminating",
+        retry_after_seconds=_TERMINATION_SECONDS,
+    )

@@ -1,0 +1,8 @@
+"""One spelling of time: ISO 8601, UTC, fixed width, so that text order is time order."""
+
+from datetime import UTC, datetime
+
+
+def timestamp(moment: datetime) -> str:
+    """Return the moment as 2026-11-24T09:00:00.000000Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

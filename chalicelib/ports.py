@@ -1,0 +1,191 @@
+"""What the services need of the outside, and nothing about who provides it.
+
+Every method may raise UpstreamUnreachable, UpstreamFailed or OutOfTime (domain/errors) on top of
+what its docstring names.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from chalicelib.domain.deadline import Deadline
+from chalicelib.domain.kinds import Kind, ObjectRef
+from chalicelib.domain.model import (
+    Friend,
+    FriendPage,
+    FriendRecord,
+    Friendship,
+    FriendshipStatus,
+    Identity,
+    JsonObject,
+)
+from chalicelib.domain.tokens import TokenRecord
+
+
+class FriendStore(Protocol):
+    """The friends, their friendships and the claims that keep platform ids unique."""
+
+    def load(self, friend_id: str) -> FriendRecord | None:
+        """Return everything recorded about one friend, or None. One consistent query."""
+
+    def list_page(self, *, limit: int, after: str | None) -> FriendPage:
+        """Return up to limit friends, sorted by id, that come after the given id.
+
+        Reads an index that follows the writes by milliseconds.
+        """
+
+    def find_owner(self, identity: Identity) -> str | None:
+        """Return the id of the friend that owns the identity, or None. One point read."""
+
+    def statuses_of(self, agent_id: str) -> Mapping[str, FriendshipStatus]:
+        """Return what the agent is to each friend that it knows, by friend id."""
+
+    def create(self, friend: Friend, friendship: Friendship | None) -> None:
+        """Record a new friend, its claims and its first friendship: all of them, or none.
+
+        Raises Conflict, with a fault for each taken name, unless they are taken by this very
+        registration (same uid), so that a second call is safe.
+        """
+
+    def update_contact(self, before: Friend, after: Friend) -> None:
+        """Replace before's contact by after's and move its claims: all of it, or nothing.
+
+        Raises StaleVersion when the row is no longer at before's version, and Conflict when a
+        platform id belongs to another friend.
+        """
+
+    def mark_ready(self, friend: Friend) -> Friend:
+        """Record that the friend's world is as desired, and return the row. Safe to repeat.
+
+        Raises NotFound when this registration of the friend is gone.
+        """
+
+    def put_friendship(self, friend: Friend, friendship: Friendship) -> None:
+        """Record what an agent is to the friend. Raises StaleVersion. Safe to repeat."""
+
+    def delete_friendship(self, friend: Friend, agent_id: str) -> None:
+        """Forget what an agent is to the friend. Raises StaleVersion. Safe to repeat."""
+
+
+class StaleVersion(Exception):
+    """The row has changed since it was read: read it again, and decide again."""
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """An HTTP answer, kept for a repeat of its request. body is JSON text."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+class AnswerStore(Protocol):
+    """The first answer to each idempotency key.
+
+    absent, or kept 24 h, or lease run out ──claim──▶ running ──keep──▶ answered
+                                                         └──release──▶ absent
+    """
+
+    def claim(
+        self, key: str, digest: str, *, owner: str, lease_seconds: int
+    ) -> StoredAnswer | None:
+        """Take the key for a request with this digest; return the first answer if there is one.
+
+        owner names this attempt, and no other. lease_seconds must exceed the time a request may
+        take. Raises Refused when the key was used for another request, and Conflict (with
+        retry_after_seconds) while the first one runs.
+        """
+
+    def keep(self, key: str, answer: StoredAnswer, *, owner: str) -> None:
+        """Keep the answer for 24 hours, unless another attempt has taken the key over."""
+
+    def release(self, key: str, *, owner: str) -> None:
+        """Give the key back, unless another attempt has taken it over. Safe to repeat."""
+
+
+class TokenSource(Protocol):
+    """The accepted tokens."""
+
+    def records(self, *, fresher_than_seconds: float) -> Sequence[TokenRecord]:
+        """Return the token records as they were at most that many seconds ago."""
+
+
+class Workspace(Protocol):
+    """The files that agents keep about their friends."""
+
+    def put_profile(self, friend: Friend, profile: JsonObject) -> None:
+        """Write the friend's profile.json, unless a newer one is there. Safe to repeat."""
+
+
+@dataclass(frozen=True)
+class LogQuery:
+    """Which lines of a pod's log to read. limit_bytes always bounds the answer."""
+
+    tail: int
+    container: str
+    previous: bool = False
+    since_seconds: int | None = None
+    limit_bytes: int = 512 * 1024
+
+
+@dataclass(frozen=True)
+class SecretSummary:
+    """All that ever leaves the gateway of a Secret."""
+
+    name: str
+    type: str
+    keys: tuple[str, ...]
+    created: str
+
+
+class Cluster(Protocol):
+    """One Kubernetes API server, for the length of one request.
+
+    Calls that fail for a reason that may pass (429, 5xx, connection) are repeated with backoff
+    while the deadline allows. Raises Conflict, Refused or Forbidden as the server decides.
+    """
+
+    def get(self, ref: ObjectRef) -> JsonObject | None:
+        """Return the object, or None."""
+
+    def list_all(self, kind: Kind, namespace: str) -> list[JsonObject]:
+        """Return the namespace's objects of a kind; none when the cluster lacks the kind."""
+
+    def apply(
+        self,
+        manifest: JsonObject,
+        *,
+        force: bool,
+        dry_run: bool = False,
+        newly_permitted: bool = False,
+    ) -> JsonObject:
+        """Server-side apply the manifest and return the object. Safe to repeat.
+
+        force takes over fields that another manager holds: only for objects that we create.
+        newly_permitted says that the right to do this was granted a moment ago: a refusal is then
+        repeated like any other failure that may pass, until the grant has spread.
+        """
+
+    def create(self, manifest: JsonObject, *, dry_run: bool = False) -> bool:
+        """Create the object and return True; return False, and touch nothing, if it exists."""
+
+    def delete(self, ref: ObjectRef) -> bool:
+        """Delete the object and what it owns; tell whether it was there. Safe to repeat."""
+
+    def read_log(self, namespace: str, pod: str, query: LogQuery) -> str:
+        """Return the text of a container's log. Raises NotFound."""
+
+    def list_secrets(self, namespace: str) -> list[SecretSummary]:
+        """Return what the namespace's Secrets are called; their values are dropped unread."""
+
+
+class Clusters(Protocol):
+    """The clusters, by name."""
+
+    def open(self, name: str, deadline: Deadline) -> Cluster:
+        """Return the named cluster, its every call bounded by the deadline.
+
+        Raises UpstreamFailed (code cluster_misconfigured) when its kubeconfig is missing or
+        unsafe. Opens no connection.
+        """
