@@ -1,0 +1,114 @@
+"""The first answers to idempotency keys, in the same DynamoDB table, each an item of its own.
+
+pk IDEMPOTENCY#<token id>#<key>    sk REQUEST
+    digest, lease_owner, then lease_until while it runs, or status, headers and body
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, cast
+
+from botocore.exceptions import ClientError
+
+from chalicelib.domain.errors import Conflict, Refused
+from chalicelib.gateways.aws import CONDITION_FAILED, AwsClients, aws_errors, error_code
+from chalicelib.gateways.dynamodb import Item, from_item, to_item
+from chalicelib.ports import StoredAnswer
+
+_SERVICE: Final = "DynamoDB"
+_IS_OURS: Final = "lease_owner = :owner"
+_KEPT_SECONDS: Final = 24 * 60 * 60
+
+
+class DynamoAnswerStore:
+    """The AnswerStore of ports.py."""
+
+    def __init__(self, aws: AwsClients, table: str, clock: Callable[[], float] = time.time) -> None:
+        """Keep the clients; clock gives seconds since the epoch."""
+        self._aws = aws
+        self._table = table
+        self._clock = clock
+
+    def claim(
+        self, key: str, digest: str, *, owner: str, lease_seconds: int
+    ) -> StoredAnswer | None:
+        """See AnswerStore. One conditional put decides among all callers."""
+        now = int(self._clock())
+        claim = {
+            **_key(key),
+            "digest": digest,
+            "lease_owner": owner,
+            "lease_until": now + lease_seconds,
+            # DynamoDB deletes late, so that the condition looks at the time itself.
+            "expires_at": now + _KEPT_SECONDS,
+        }
+        with aws_errors(_SERVICE):
+            try:
+                self._aws.dynamodb.put_item(
+                    TableName=self._table,
+                    Item=to_item(claim),
+                    ConditionExpression="attribute_not_exists(pk) OR expires_at <= :now"
+                    " OR (digest = :digest AND lease_until <= :now)",
+                    ExpressionAttributeValues=to_item({":now": now, ":digest": digest}),
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except ClientError as error:
+                if error_code(error) != CONDITION_FAILED:
+                    raise
+                return _answer_in(from_item(cast("Item", error.response)["Item"]), digest, now)
+        return None
+
+    def keep(self, key: str, answer: StoredAnswer, *, owner: str) -> None:
+        """See AnswerStore."""
+        values = {
+            ":status": answer.status,
+            ":headers": dict(answer.headers),
+            ":body": answer.body,
+            ":owner": owner,
+        }
+        with aws_errors(_SERVICE), _unless_taken_over():
+            self._aws.dynamodb.update_item(
+                TableName=self._table,
+                Key=to_item(_key(key)),
+                UpdateExpression="SET #status = :status, headers = :headers, body = :body"
+                " REMOVE lease_until",
+                ConditionExpression=_IS_OURS,
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=to_item(values),
+            )
+
+    def release(self, key: str, *, owner: str) -> None:
+        """See AnswerStore."""
+        with aws_errors(_SERVICE), _unless_taken_over():
+            self._aws.dynamodb.delete_item(
+                TableName=self._table,
+                Key=to_item(_key(key)),
+                ConditionExpression=_IS_OURS,
+                ExpressionAttributeValues=to_item({":owner": owner}),
+            )
+
+
+@contextmanager
+def _unless_taken_over() -> Iterator[None]:
+    """Let it be: an attempt that outlived its lease has nothing to say about the key any more."""
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) != CONDITION_FAILED:
+            raise
+
+
+def _key(key: str) -> Item:
+    return {"pk": f"IDEMPOTENCY#{key}", "sk": "REQUEST"}
+
+
+def _answer_in(item: Item, digest: str, now: int) -> StoredAnswer:
+    if item["digest"] != digest:
+        msg = "This Idempotency-Key was used for another request. Use a new key."
+        raise Refused(msg, code="idempotency_key_reused")
+    if "status" not in item:
+        msg = "The first request with this Idempotency-Key is still running."
+        wait = max(1, min(int(item["lease_until"]) - now, 5))
+        raise Conflict(msg, code="idempotency_key_in_use", retry_after_seconds=wait)
+    return StoredAnswer(int(item["status"]), item["headers"], item["body"])

@@ -1,0 +1,111 @@
+"""The HTTPS connections to a cluster: its own CA, no proxy, no redirect, no forbidden address."""
+
+import ipaddress
+import tempfile
+import time
+from pathlib import Path
+from ssl import CERT_REQUIRED, SSLContext
+from typing import Final
+
+from urllib3 import HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import NewConnectionError, ProtocolError
+from urllib3.response import HTTPResponse
+from urllib3.util.ssl_ import create_urllib3_context
+
+from chalicelib.domain.errors import UpstreamFailed
+from chalicelib.gateways.kubeconfig import ClusterAccess, is_forbidden
+
+CONNECTIONS: Final = 16
+_PIECE_BYTES: Final = 64 * 1024
+_MOST_BYTES: Final = 16 * 1024 * 1024
+_MOST_SECONDS: Final = 10.0
+
+
+class BoundedResponse(HTTPResponse):
+    """A response whose body ends, in size and in time, whatever the server sends.
+
+    urllib3 bounds the wait for each piece, not their number.
+    """
+
+    def read(
+        self,
+        amt: int | None = None,
+        decode_content: bool | None = None,  # noqa: FBT001 - urllib3's own signature
+        cache_content: bool = False,  # noqa: FBT001, FBT002 - urllib3's own signature
+    ) -> bytes:
+        """Return the body as it was sent. Raises ProtocolError when it is too long or too slow."""
+        if amt is not None:
+            return super().read(amt, decode_content, cache_content)
+        started, pieces, size = time.monotonic(), [], 0
+        while piece := super().read1(_PIECE_BYTES, decode_content=False):
+            pieces.append(piece)
+            size += len(piece)
+            if size > _MOST_BYTES or time.monotonic() - started > _MOST_SECONDS:
+                self.close()
+                msg = "The answer is too long or too slow."
+                raise ProtocolError(msg)
+        body = b"".join(pieces)
+        if cache_content:
+            self._body = body
+        return body
+
+
+def build_pool(access: ClusterAccess, *, allow_loopback: bool) -> PoolManager:
+    """Return a pool that reaches this cluster and nothing that its host name may turn into.
+
+    The name was checked when the kubeconfig was read; what it resolves to is checked again on the
+    very connection, because a resolver may answer differently the second time.
+    Raises UpstreamFailed when the certificates cannot be used.
+    """
+
+    class GuardedConnection(HTTPSConnection):
+        def _new_conn(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 - urllib3 types it as its own private socket
+            socket = super()._new_conn()
+            peer = ipaddress.ip_address(socket.getpeername()[0].partition("%")[0])
+            if is_forbidden(peer, allow_loopback=allow_loopback):
+                socket.close()
+                msg = "The cluster's name leads to an address where no API server may be."
+                raise NewConnectionError(self, msg)
+            return socket
+
+        def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 itself types it
+            response = super().getresponse()
+            # urllib3 2 names its response class in place; there is no other seam to bound it at.
+            response.__class__ = BoundedResponse
+            return response
+
+    class GuardedPool(HTTPSConnectionPool):
+        ConnectionCls = GuardedConnection
+
+    pool = PoolManager(
+        ssl_context=_build_context(access), retries=False, maxsize=CONNECTIONS, block=False
+    )
+    pool.pool_classes_by_scheme = {"https": GuardedPool}
+    return pool
+
+
+def _build_context(access: ClusterAccess) -> SSLContext:
+    context = create_urllib3_context(cert_reqs=CERT_REQUIRED)
+    context.check_hostname = True
+    try:
+        context.load_verify_locations(cadata=access.ca_pem)
+        if access.client_certificate_pem is not None:
+            _load_client_certificate(context, access)
+    except (OSError, TypeError, ValueError):
+        msg = (
+            "The cluster's certificates cannot be read. Ask an admin to store its kubeconfig anew."
+        )
+        raise UpstreamFailed(msg, code="cluster_misconfigured") from None
+    return context
+
+
+def _load_client_certificate(context: SSLContext, access: ClusterAccess) -> None:
+    # OpenSSL reads a key from a file only; this one is gone before the first request leaves.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "client.pem"
+        path.touch(mode=0o600)
+        certificate, key = access.client_certificate_pem or b"", access.client_key_pem or b""
+        path.write_bytes(certificate + b"\n" + key)
+        # A key that wants a passphrase must not ask whoever started the process for it.
+        context.load_cert_chain(path, password=lambda: b"")

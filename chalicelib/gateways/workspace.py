@@ -1,0 +1,79 @@
+"""The agents' workspace in S3: friends/<id>/profile.json.
+
+Two updates of one friend may reach S3 in either order. Each profile therefore carries the revision
+of the row it was made from, and every write is conditional: an older profile never replaces a
+newer one, and what an earlier friend of the same id left behind is always replaced.
+"""
+
+import json
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from chalicelib.domain.errors import UpstreamUnreachable
+from chalicelib.domain.model import Friend, JsonObject
+from chalicelib.gateways.aws import AwsClients, aws_errors, error_code
+
+_SERVICE: Final = "S3"
+_TRIES: Final = 4
+_LOST_RACE: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+# Without the right to list a bucket, S3 answers 403 for an object that is not there.
+_ABSENT: Final = frozenset({"404", "403", "NoSuchKey", "AccessDenied"})
+
+
+class S3Workspace:
+    """The Workspace of ports.py."""
+
+    def __init__(self, aws: AwsClients, bucket: str) -> None:
+        """Keep the clients; nothing is called yet."""
+        self._aws = aws
+        self._bucket = bucket
+
+    def put_profile(self, friend: Friend, profile: JsonObject) -> None:
+        """See Workspace."""
+        key = f"friends/{friend.id}/profile.json"
+        revision = _revision_of(friend)
+        body = json.dumps(profile, ensure_ascii=False, indent=2).encode()
+        condition: JsonObject = {"IfNoneMatch": "*"}
+        for attempt in range(_TRIES):
+            # A new friend's profile is most likely the first; an update's is not.
+            if attempt or friend.version > 1:
+                found = self._head(key)
+                if found is not None and found["Metadata"].get("revision", "") >= revision:
+                    return
+                condition = {"IfMatch": found["ETag"]} if found else {"IfNoneMatch": "*"}
+            if self._try_put(key, body, revision, condition):
+                return
+        msg = "Others keep writing this friend's profile.json. Try again."
+        raise UpstreamUnreachable(msg, code="s3_busy", retry_after_seconds=1)
+
+    def _try_put(self, key: str, body: bytes, revision: str, condition: JsonObject) -> bool:
+        with aws_errors(_SERVICE):
+            try:
+                self._aws.s3.put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=body,
+                    ContentType="application/json",
+                    Metadata={"revision": revision},
+                    **condition,
+                )
+            except ClientError as error:
+                if error_code(error) not in _LOST_RACE:
+                    raise
+                return False
+        return True
+
+    def _head(self, key: str) -> Any:  # noqa: ANN401 - botocore's own answer, or None
+        with aws_errors(_SERVICE):
+            try:
+                return self._aws.s3.head_object(Bucket=self._bucket, Key=key)
+            except ClientError as error:
+                if error_code(error) not in _ABSENT:
+                    raise
+                return None
+
+
+def _revision_of(friend: Friend) -> str:
+    # Text order is age order: first the registration, then the version within it.
+    return f"{friend.created_at}/{friend.version:012d}"
