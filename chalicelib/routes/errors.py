@@ -1,0 +1,54 @@
+"""Errors as clients see them: one shape, one status for each class."""
+
+from http import HTTPStatus
+from typing import Final
+
+from chalicelib.domain import errors
+from chalicelib.domain.errors import ApiError, Fault
+from chalicelib.domain.model import JsonObject
+from chalicelib.routes.http import Answer
+
+STATUSES: Final[dict[type[ApiError], HTTPStatus]] = {
+    errors.InvalidInput: HTTPStatus.BAD_REQUEST,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
+    errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.Refused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.UpstreamFailed: HTTPStatus.BAD_GATEWAY,
+    errors.UpstreamUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.OutOfTime: HTTPStatus.GATEWAY_TIMEOUT,
+}
+
+
+_MOST_DETAILS: Final = 100
+
+
+def status_of(error: ApiError) -> HTTPStatus:
+    """Return the error's HTTP status: its class's, or its nearest base class's."""
+    return next(STATUSES[each] for each in type(error).__mro__ if each in STATUSES)
+
+
+def error_answer(error: ApiError, request_id: str) -> Answer:
+    """Return the answer that tells a client what went wrong and what to do next."""
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, errors.Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    body = error_body(error.message, error.code, request_id)
+    body["details"] = [_detail(fault) for fault in error.faults[:_MOST_DETAILS]]
+    return Answer(body, status_of(error), headers)
+
+
+def error_body(message: str, code: str, request_id: str) -> JsonObject:
+    """Return the one shape of an error, without details."""
+    return {"error": message, "code": code, "details": [], "request_id": request_id}
+
+
+def _detail(fault: Fault) -> JsonObject:
+    detail: JsonObject = {"path": fault.path, "message": fault.message}
+    return detail if fault.fix is None else detail | {"fix": list(fault.fix)}

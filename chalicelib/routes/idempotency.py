@@ -1,0 +1,80 @@
+"""Idempotency-Key: a POST that is sent again gets the first answer, and runs once."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from chalicelib.domain.errors import ApiError, InvalidInput, Refused
+from chalicelib.ports import AnswerStore, StoredAnswer
+from chalicelib.routes.errors import error_answer
+from chalicelib.routes.http import Answer, Request
+
+# Longer than API Gateway lets any request run (29 s).
+_LEASE_SECONDS: Final = 35
+
+_KEPT_ERRORS: Final = (InvalidInput, Refused)
+
+_log = logging.getLogger(__name__)
+
+
+def once(
+    answers: AnswerStore,
+    request: Request,
+    body: object,
+    run: Callable[[str | None], Answer],
+    permit: Callable[[], None] | None = None,
+) -> Answer:
+    """Run the request, or answer as the first one with its Idempotency-Key was answered.
+
+    body is the parsed body: the same JSON, spaced or ordered differently, is the same request.
+    run receives a name for this request that a repeat will have too, or None without a key.
+    permit, where given, raises Forbidden for a caller that may not see a kept answer any more.
+    Kept are successes and refusals of the request itself (400, 422); what depends on the state of
+    the world is decided anew, so that trying again works once it has changed.
+    """
+    key = request.idempotency_key()
+    if key is None:
+        return run(None)
+    record = f"{request.principal.token_id}#{key}"
+    owner, digest = request.request_id, _digest(request, body)
+    stored = answers.claim(record, digest, owner=owner, lease_seconds=_LEASE_SECONDS)
+    if stored is not None:
+        if permit is not None:
+            permit()
+        return _replay(stored, request.request_id)
+    try:
+        answer = run(f"{record}#{digest}")
+    except ApiError as error:
+        if not isinstance(error, _KEPT_ERRORS):
+            answers.release(record, owner=owner)
+            raise
+        answer = error_answer(error, request.request_id)
+    except Exception:
+        answers.release(record, owner=owner)
+        raise
+    _keep(answers, record, answer, owner)
+    return answer
+
+
+def _keep(answers: AnswerStore, record: str, answer: Answer, owner: str) -> None:
+    try:
+        kept = StoredAnswer(int(answer.status), answer.headers, answer.text())
+        answers.keep(record, kept, owner=owner)
+    except ApiError:
+        # The work is done: a repeat waits for the lease to run out, and finds it done.
+        _log.warning("an answer could not be kept for its Idempotency-Key")
+
+
+def _replay(stored: StoredAnswer, request_id: str) -> Answer:
+    body = json.loads(stored.body)
+    if "request_id" in body:
+        body["request_id"] = request_id
+    return Answer(body, stored.status, {**stored.headers, "Idempotency-Replayed": "true"})
+
+
+def _digest(request: Request, body: object) -> str:
+    said = [request.method, request.route, dict(request.path), dict(request.query), body]
+    canonical = json.dumps(said, sort_keys=True, default=list)
+    return hashlib.sha256(canonical.encode()).hexdigest()

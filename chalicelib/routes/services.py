@@ -1,0 +1,22 @@
+"""What the views work with, in one place, so that a view takes two arguments."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.ports import AnswerStore, TokenSource
+from chalicelib.services.access import Access
+from chalicelib.services.friends import Friends
+from chalicelib.services.namespaces import Namespaces
+
+
+@dataclass(frozen=True)
+class Services:
+    """The services and ports that the routes use. now is the current time, UTC."""
+
+    access: Access
+    friends: Friends
+    namespaces: Namespaces
+    tokens: TokenSource
+    answers: AnswerStore
+    now: Callable[[], datetime]

@@ -1,0 +1,125 @@
+"""What an agent may see and do inside a friend's namespace, by reading the cluster directly."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from chalicelib.domain import kinds
+from chalicelib.domain.deadline import Deadline
+from chalicelib.domain.errors import NotFound
+from chalicelib.domain.kinds import ObjectRef
+from chalicelib.domain.model import Friend, JsonObject
+from chalicelib.domain.namespace import QUOTA_NAME
+from chalicelib.domain.pod_logs import choose_container, require_log
+from chalicelib.domain.summaries import (
+    explain,
+    summarise_cron_job,
+    summarise_deployment,
+    summarise_ingress_route,
+    summarise_job,
+    summarise_pod,
+    summarise_quota,
+    summarise_service,
+    well_formed,
+)
+from chalicelib.ports import Cluster, Clusters, LogQuery, SecretSummary
+from chalicelib.services.concurrency import side_by_side
+
+_STATUS_KINDS = (
+    kinds.POD,
+    kinds.SERVICE,
+    kinds.DEPLOYMENT,
+    kinds.JOB,
+    kinds.CRON_JOB,
+    kinds.INGRESS_ROUTE,
+    kinds.EVENT,
+)
+
+
+@dataclass(frozen=True)
+class LogRequest:
+    """Which log to read: the last tail lines of a pod's container."""
+
+    pod: str
+    tail: int
+    container: str | None = None
+    previous: bool = False
+    since_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class Log:
+    """The end of one container's log. The text is the friend's app's: trust nothing in it."""
+
+    pod: str
+    container: str
+    tail: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Namespaces:
+    """Reads of a friend's namespace, and the removal of a deployment."""
+
+    clusters: Clusters
+
+    def list_pods(self, friend: Friend, deadline: Deadline) -> list[JsonObject]:
+        """Return the pods' lines."""
+        pods = self._open(friend, deadline).list_all(kinds.POD, friend.namespace)
+        with well_formed():
+            return [summarise_pod(pod) for pod in pods]
+
+    def status(self, friend: Friend, deadline: Deadline) -> JsonObject:
+        """Return everything about the namespace, in the time of the slowest read."""
+        cluster = self._open(friend, deadline)
+        quota = ObjectRef(kinds.RESOURCE_QUOTA, QUOTA_NAME, friend.namespace)
+        reads = [partial(cluster.list_all, kind, friend.namespace) for kind in _STATUS_KINDS]
+        *listed, quotas = side_by_side([*reads, partial(_get_as_list, cluster, quota)])
+        pods, services, deployments, jobs, cron_jobs, routes, events = listed
+        with well_formed():
+            return {
+                "pods": [summarise_pod(each) for each in pods],
+                "services": [summarise_service(each) for each in services],
+                "deployments": [summarise_deployment(each) for each in deployments],
+                "quota": summarise_quota(quotas[0] if quotas else None),
+                "ingressRoutes": [summarise_ingress_route(each) for each in routes],
+                "jobs": [summarise_job(each) for each in jobs],
+                "cronjobs": [summarise_cron_job(each) for each in cron_jobs],
+                "events": explain(events, pods=pods, deployments=deployments, jobs=jobs),
+            }
+
+    def list_secrets(self, friend: Friend, deadline: Deadline) -> list[SecretSummary]:
+        """Return what the Secrets are called and which keys they have; never a value."""
+        return self._open(friend, deadline).list_secrets(friend.namespace)
+
+    def read_log(self, friend: Friend, request: LogRequest, deadline: Deadline) -> Log:
+        """Return the end of a container's log; the first container's where none is named.
+
+        Raises NotFound for a pod, container or earlier run that is not there, and Conflict while
+        the container has not started.
+        """
+        cluster = self._open(friend, deadline)
+        pod = cluster.get(ObjectRef(kinds.POD, request.pod, friend.namespace))
+        if pod is None:
+            msg = "There is no pod with this name. GET /api/friends/<id>/namespace/pods lists them."
+            raise NotFound(msg, code="pod_not_found")
+        with well_formed():
+            container = choose_container(pod, request.container)
+            require_log(pod, container, previous=request.previous)
+        query = LogQuery(request.tail, container, request.previous, request.since_seconds)
+        text = cluster.read_log(friend.namespace, request.pod, query)
+        return Log(request.pod, container, request.tail, text)
+
+    def delete_deployment(self, friend: Friend, name: str, deadline: Deadline) -> None:
+        """Delete a deployment and its pods. Raises NotFound when there is none."""
+        ref = ObjectRef(kinds.DEPLOYMENT, name, friend.namespace)
+        if not self._open(friend, deadline).delete(ref):
+            msg = "There is no deployment with this name; .../namespace/status lists them."
+            raise NotFound(msg, code="deployment_not_found")
+
+    def _open(self, friend: Friend, deadline: Deadline) -> Cluster:
+        return self.clusters.open(friend.cluster, deadline)
+
+
+def _get_as_list(cluster: Cluster, ref: ObjectRef) -> list[JsonObject]:
+    found = cluster.get(ref)
+    return [] if found is None else [found]

@@ -1,0 +1,98 @@
+"""Configuration from the environment, checked once, before anything is built from it."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from chalicelib.domain.namespace import ClusterLayout
+
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class SettingsError(Exception):
+    """A variable is missing or bad; the message names it and says what it should be."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings, typed. cluster_names is never empty; its first is the default cluster."""
+
+    table_name: str
+    workspace_bucket: str
+    api_tokens_secret: str
+    kubeconfig_secret_prefix: str
+    cluster_names: tuple[str, ...]
+    layout: ClusterLayout
+    allow_loopback_cluster: bool
+    require_relationship: bool
+    log_level: str
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Settings":
+        """Read the settings from environment variables. Raises SettingsError."""
+        return cls(
+            table_name=_required(env, "TABLE_NAME"),
+            workspace_bucket=_required(env, "WORKSPACE_BUCKET"),
+            api_tokens_secret=env.get("API_TOKENS_SECRET", "friends/api-tokens"),
+            kubeconfig_secret_prefix=env.get("KUBECONFIG_SECRET_PREFIX", "friends/kubeconfig/"),
+            cluster_names=_names(env, "CLUSTERS", "main"),
+            layout=ClusterLayout(
+                system_namespace=_name(env, "SYSTEM_NAMESPACE", "friends-system"),
+                ingress_namespace=_name(env, "INGRESS_NAMESPACE", "traefik"),
+                cluster_cidrs=_cidrs(env, "CLUSTER_CIDRS"),
+            ),
+            allow_loopback_cluster=_flag(env, "ALLOW_LOOPBACK_CLUSTER"),
+            require_relationship=_flag(env, "REQUIRE_RELATIONSHIP"),
+            log_level=_choice(env, "LOG_LEVEL", _LEVELS, "INFO"),
+        )
+
+
+def _required(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name, "")
+    if not value:
+        msg = f"Set {name}: it has no default."
+        raise SettingsError(msg)
+    return value
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    return _choice(env, name, ("true", "false"), "false") == "true"
+
+
+def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...], default: str) -> str:
+    value = env.get(name) or default
+    if value not in choices:
+        msg = f"{name} must be one of: {', '.join(choices)}."
+        raise SettingsError(msg)
+    return value
+
+
+def _name(env: Mapping[str, str], name: str, default: str) -> str:
+    value = env.get(name) or default
+    if not _NAME.fullmatch(value):
+        msg = f"{name} must be a lower-case DNS label."
+        raise SettingsError(msg)
+    return value
+
+
+def _names(env: Mapping[str, str], name: str, default: str) -> tuple[str, ...]:
+    values = _split(env.get(name) or default)
+    if len(set(values)) != len(values) or not values or not all(map(_NAME.fullmatch, values)):
+        msg = f"{name} must be distinct lower-case DNS labels, separated by commas."
+        raise SettingsError(msg)
+    return values
+
+
+def _cidrs(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(each)) for each in _split(env.get(name, "")))
+    except ValueError:
+        msg = f"{name} must be IP ranges such as 203.0.113.0/24, separated by commas."
+        raise SettingsError(msg) from None
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
