@@ -1,0 +1,1 @@
+"""What runs around the product: packaging, operator commands and the local stack."""

@@ -1,0 +1,116 @@
+"""Deploy the package to MiniStack, and do what an operator does after a first deployment.
+
+The package is the one that `make package` builds, and it is deployed with the same two commands of
+the AWS CLI as a real stage. boto3 would save about a second and run something else than what ships.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+
+from chalicelib.domain.model import Role
+from infra.kubeconfig import put_kubeconfig
+from infra.local.services import PLACEHOLDERS, REGION
+from infra.local.state import DEPLOYED, STATE, StackError, clean_environment, say
+from infra.package import Package, Target, package
+from infra.tokens import mint
+
+if TYPE_CHECKING:
+    from infra.local.state import Stack
+
+AGENT_ID: Final = "mochi"
+
+_STAGE: Final = "local"
+_STACK: Final = "friends-api-local"
+_CLUSTER: Final = "main"
+_ARTIFACTS_BUCKET: Final = "friends-api-artifacts"
+_OUT: Final = STATE / "dist"
+_LOG: Final = STATE / "deploy.log"
+
+
+def deploy_first(stack: Stack) -> None:
+    """Package and deploy to an empty MiniStack; then store the kubeconfig and mint tokens."""
+    bundle = _package()
+    _LOG.write_text("")
+    _aws(stack, "s3api", "create-bucket", "--bucket", _ARTIFACTS_BUCKET)
+    _deploy(stack, bundle)
+    _store_secrets(stack)
+
+
+def deploy_changes(stack: Stack) -> None:
+    """Package and deploy again if anything has changed; the data stays."""
+    bundle = _package()
+    if DEPLOYED.read_text() != bundle.digest:
+        _deploy(stack, bundle)
+
+
+def _package() -> Package:
+    say("Packaging the application.")
+    return package(_OUT, stage=_STAGE, target=Target.HERE)
+
+
+def _deploy(stack: Stack, bundle: Package) -> None:
+    """Deploy with CloudFormation; the functions' code goes through an S3 bucket."""
+    say("Deploying it with CloudFormation.")
+    packaged = str(_OUT / "packaged.yaml")
+    source = ["--template-file", str(bundle.template), "--s3-bucket", _ARTIFACTS_BUCKET]
+    _aws(stack, "cloudformation", "package", *source, "--output-template-file", packaged)
+    options = ["--no-fail-on-empty-changeset"]
+    options += ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+    target = ["--stack-name", _STACK, "--template-file", packaged]
+    _aws(stack, "cloudformation", "deploy", *target, *options)
+    stack.environment |= _outputs(stack)
+    DEPLOYED.write_text(bundle.digest)
+
+
+def _aws(stack: Stack, *arguments: str) -> None:
+    """Run the AWS CLI of this environment. Raises StackError."""
+    command = [sys.executable, "-m", "awscli", *arguments]
+    environment = {**clean_environment(), **stack.environment, "AWS_PAGER": ""}
+    with _LOG.open("a") as log:
+        done = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)  # noqa: S603 - ours
+    if done.returncode:
+        raise StackError(f"`aws {' '.join(arguments[:2])}` failed; its log is {_LOG}.")
+
+
+def _outputs(stack: Stack) -> dict[str, str]:
+    """Return what the deployed stack says of itself.
+
+    The API's address is MiniStack's path form: it needs neither a Host header nor a name that
+    resolves to loopback, so every client can use it.
+    """
+    described = _client(stack, "cloudformation").describe_stacks(StackName=_STACK)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    endpoint = stack.environment["AWS_ENDPOINT_URL"]
+    return {
+        "API_URL": f"{endpoint}/_aws/execute-api/{outputs['RestAPIId']}/{_STAGE}",
+        "TABLE_NAME": outputs["TableName"],
+        "WORKSPACE_BUCKET": outputs["WorkspaceBucketName"],
+    }
+
+
+def _store_secrets(stack: Stack) -> None:
+    """Store the kubeconfig and mint the tokens with the operator's own commands."""
+    say("Storing the kubeconfig and minting tokens.")
+    client = _client(stack, "secretsmanager")
+    kubeconfig = Path(stack.environment["KUBECONFIG"])
+    put_kubeconfig(client, _CLUSTER, kubeconfig, allow_loopback=True)
+    stack.environment["ADMIN_TOKEN"], _ = mint(client, Role.ADMIN)
+    stack.environment["AGENT_TOKEN"], _ = mint(client, Role.AGENT, AGENT_ID)
+    stack.environment["AGENT_ID"] = AGENT_ID
+
+
+def _client(stack: Stack, service: str) -> Any:  # noqa: ANN401 - which client, the name says
+    make: Any = boto3.client
+    return make(
+        service,
+        endpoint_url=stack.environment["AWS_ENDPOINT_URL"],
+        region_name=REGION,
+        aws_access_key_id=PLACEHOLDERS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=PLACEHOLDERS["AWS_SECRET_ACCESS_KEY"],
+    )

@@ -1,0 +1,223 @@
+"""What a kubelet would make of a pod, told from its image and command alone: status and logs.
+
+Images that start with `bad/` or hold `:does-not-exist` cannot be pulled; `crash` in an image, a
+command or an argument makes a container crash; a pod that does not restart runs once and succeeds.
+Everything else runs.
+"""
+
+import time
+import zlib
+from collections.abc import Mapping
+from typing import Final
+
+from infra.local.kube_objects import Obj, bad_request, timestamp
+from infra.local.kube_validation import check_log_options
+
+LOG_LINES: Final = 600
+_SECONDS_PER_LINE: Final = 1
+_CRASHES: Final = 3
+
+
+def created_status(pod: Obj, node: str) -> Obj:
+    """Return the status of a pod that a node has just taken."""
+    waiting = {"waiting": {"reason": "ContainerCreating"}}
+    return {
+        **pod["status"],
+        "conditions": _conditions(ready=False, done=False),
+        "hostIP": "127.0.0.1",
+        "startTime": timestamp(),
+        "containerStatuses": [
+            _container_status(item, waiting, ready=False) for item in pod["spec"]["containers"]
+        ],
+        "nodeName": node,
+    }
+
+
+def settled_status(pod: Obj) -> Obj:
+    """Return the status of a pod once its containers have done what they will do."""
+    spec, status = pod["spec"], pod["status"]
+    once = spec["restartPolicy"] != "Always"
+    statuses = [_settle(item, spec["restartPolicy"]) for item in spec["containers"]]
+    pulling = any(one["state"].get("waiting", {}).get("reason") in _PULL for one in statuses)
+    ready = all(one["ready"] for one in statuses)
+    phase = "Pending" if pulling else "Running"
+    ended = [one["state"]["terminated"] for one in statuses if "terminated" in one["state"]]
+    if once and len(ended) == len(statuses):
+        phase = "Failed" if any(state["exitCode"] for state in ended) else "Succeeded"
+    address = zlib.crc32(pod["metadata"]["uid"].encode())
+    ip = f"10.244.{address // 250 % 250}.{address % 250 + 1}"
+    addresses = {} if pulling else {"podIP": ip, "podIPs": [{"ip": ip}]}
+    return {
+        **status,
+        "phase": phase,
+        "conditions": _conditions(ready=ready, done=phase in {"Succeeded", "Failed"}),
+        **addresses,
+        "containerStatuses": statuses,
+    }
+
+
+_PULL: Final = frozenset({"ImagePullBackOff", "ErrImagePull"})
+
+
+def trouble(pod: Obj) -> tuple[str, str] | None:
+    """Return the reason and message of the event that a pod in trouble gives rise to."""
+    for item, status in zip(
+        pod["spec"]["containers"], pod["status"]["containerStatuses"], strict=True
+    ):
+        reason = status["state"].get("waiting", {}).get("reason")
+        if reason in _PULL:
+            text = f'Failed to pull image "{item["image"]}": {item["image"]}: not found'
+            return "Failed", text
+        if reason == "CrashLoopBackOff":
+            name = pod["metadata"]["name"]
+            return "BackOff", f"Back-off restarting failed container {item['name']} in pod {name}"
+    return None
+
+
+def _cannot_pull(item: Obj) -> bool:
+    image: str = item["image"]
+    return image.startswith("bad/") or ":does-not-exist" in image
+
+
+def _crashes(item: Obj) -> bool:
+    words = [item["image"], *item.get("command", ()), *item.get("args", ())]
+    return any("crash" in word for word in words)
+
+
+def _settle(item: Obj, restart_policy: str) -> Obj:
+    if _cannot_pull(item):
+        message = f'Back-off pulling image "{item["image"]}"'
+        state: Obj = {"waiting": {"reason": "ImagePullBackOff", "message": message}}
+        return _container_status(item, state, ready=False)
+    if restart_policy == "Never" or (restart_policy == "OnFailure" and not _crashes(item)):
+        return _container_status(item, _terminated(int(_crashes(item))), ready=False)
+    if _crashes(item):
+        message = f"back-off 40s restarting failed container={item['name']}"
+        state = {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
+        status = _container_status(item, state, ready=False)
+        return status | {"restartCount": _CRASHES, "lastState": _terminated(1)}
+    return _container_status(item, {"running": {"startedAt": timestamp()}}, ready=True)
+
+
+def _terminated(code: int) -> Obj:
+    return {
+        "terminated": {
+            "exitCode": code,
+            "reason": "Error" if code else "Completed",
+            "startedAt": timestamp(),
+            "finishedAt": timestamp(),
+        }
+    }
+
+
+def _container_status(item: Obj, state: Obj, *, ready: bool) -> Obj:
+    started = "waiting" not in state
+    image = item["image"]
+    return {
+        "name": item["name"],
+        "state": state,
+        "lastState": {},
+        "ready": ready,
+        "started": ready,
+        "restartCount": 0,
+        "image": image,
+        "imageID": f"{image}@sha256:{zlib.crc32(image.encode()):064x}" if started else "",
+    }
+
+
+def _conditions(*, ready: bool, done: bool) -> list[Obj]:
+    now = timestamp()
+    states = {
+        "PodScheduled": True,
+        "Initialized": True,
+        "ContainersReady": ready,
+        "Ready": ready,
+    }
+    found = []
+    for name, true in states.items():
+        condition = {"type": name, "status": str(true), "lastTransitionTime": now}
+        if not true:
+            reason = "PodCompleted" if done else "ContainersNotReady"
+            condition |= {"reason": reason}
+        found.append(condition)
+    return found
+
+
+def read_log(pod: Obj, query: Mapping[str, str]) -> bytes:
+    """Return a container's log; query holds the parameters of the request.
+
+    Raises Refused: 400 without a container where there are several, for one that does not exist or
+    has no such log, and 422 for an option out of range.
+    """
+    name = pod["metadata"]["name"]
+    options = _log_options(name, query)
+    container = _choose_container(pod, query.get("container", ""))
+    previous = query.get("previous") in {"true", "1"}
+    _check_has_log(pod, container, previous=previous)
+    lines = _log_lines(name, container, options, stamped=query.get("timestamps") in {"true", "1"})
+    return "".join(lines).encode()[: options.get("limitBytes")]
+
+
+def _log_options(name: str, query: Mapping[str, str]) -> dict[str, int]:
+    options = {}
+    for option in ("tailLines", "sinceSeconds", "limitBytes"):
+        text = query.get(option)
+        if text:
+            try:
+                options[option] = int(text)
+            except ValueError:
+                message = f'strconv.ParseInt: parsing "{text}": invalid syntax'
+                raise bad_request(message) from None
+    check_log_options(name, options)
+    return options
+
+
+def _choose_container(pod: Obj, wanted: str) -> str:
+    spec, name = pod["spec"], pod["metadata"]["name"]
+    groups = ("initContainers", "containers")
+    names = [item["name"] for group in groups for item in spec.get(group, ())]
+    if wanted:
+        if wanted not in names:
+            message = f"container {wanted} is not valid for pod {name}"
+            raise bad_request(message)
+        return wanted
+    if len(names) > 1:
+        message = (
+            f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]"
+        )
+        raise bad_request(message)
+    return str(names[0])
+
+
+def _check_has_log(pod: Obj, container: str, *, previous: bool) -> None:
+    name = pod["metadata"]["name"]
+    about = f'container "{container}" in pod "{name}"'
+    statuses = pod["status"].get("containerStatuses", ())
+    status = next((one for one in statuses if one["name"] == container), None)
+    if status is None:
+        message = f"{about} is not available"
+        raise bad_request(message)
+    if previous and "terminated" not in status["lastState"]:
+        message = f"previous terminated {about} not found"
+        raise bad_request(message)
+    reason = status["state"].get("waiting", {}).get("reason", "")
+    if reason in _PULL:
+        reason = "trying and failing to pull image"
+    if reason and "terminated" not in status["lastState"]:
+        message = f"{about} is waiting to start: {reason}"
+        raise bad_request(message)
+
+
+def _log_lines(pod: str, container: str, options: Mapping[str, int], *, stamped: bool) -> list[str]:
+    """Return the last lines asked for: one was written in each second up to now."""
+    count = LOG_LINES
+    for option, scale in (("tailLines", 1), ("sinceSeconds", _SECONDS_PER_LINE)):
+        if option in options:
+            count = min(count, options[option] // scale)
+    now = int(time.time())
+    lines = []
+    for number in range(LOG_LINES - count + 1, LOG_LINES + 1):
+        written = timestamp(now - (LOG_LINES - number) * _SECONDS_PER_LINE)
+        prefix = f"{written.removesuffix('Z')}.000000000Z " if stamped else ""
+        lines.append(f"{prefix}{written} line {number} from {pod}/{container}\n")
+    return lines
