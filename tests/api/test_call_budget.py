@@ -1,0 +1,109 @@
+"""What each request costs upstream, as a table: a call more or less is a decision, not an accident.
+
+Counted on a warm app (clients made, tokens and kubeconfig read), at the wire.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+
+from infra.local.cluster import ClusterDouble
+from tests.cluster_client import ClusterClient, create_deployment, create_pod, wait_until
+from tests.factories import AGENT_TOKEN, create_friend_body
+from tests.harness import Api
+
+DISCORD_ID = "123456789012345678"
+FRIEND = "/api/friends/alice"
+NAMESPACE = f"{FRIEND}/namespace"
+
+Call = Callable[[Api], Any]
+
+# request: (DynamoDB, cluster, S3, Secrets Manager)
+BUDGET: dict[str, tuple[Call, tuple[int, int, int, int]]] = {
+    "health": (lambda api: api.get("/api/health"), (0, 0, 0, 0)),
+    "list friends, admin": (lambda api: api.get("/api/friends"), (1, 0, 0, 0)),
+    "list friends, agent": (lambda api: api.get("/api/friends", token=AGENT_TOKEN), (2, 0, 0, 0)),
+    "look up an identity": (
+        lambda api: api.get(f"/api/friends?discord_id={DISCORD_ID}"),
+        (2, 0, 0, 0),
+    ),
+    "look up a stranger": (
+        lambda api: api.get("/api/friends?discord_id=" + "9" * 18),
+        (1, 0, 0, 0),
+    ),
+    "get a friend": (lambda api: api.get(FRIEND), (1, 0, 0, 0)),
+    "register a friend": (
+        lambda api: api.post("/api/friends", create_friend_body(id="bob")),
+        (2, 7, 1, 0),
+    ),
+    "register, with a key": (
+        lambda api: api.post(
+            "/api/friends", create_friend_body(id="bob"), headers={"Idempotency-Key": "k"}
+        ),
+        (4, 7, 1, 0),
+    ),
+    "register a taken id": (
+        lambda api: api.post("/api/friends", create_friend_body()),
+        (2, 1, 0, 0),
+    ),
+    "update a friend": (lambda api: api.put(FRIEND, {"display_name": "Al"}), (2, 0, 2, 0)),
+    "update without a change": (
+        lambda api: api.put(FRIEND, {"display_name": "Alice"}),
+        (1, 0, 2, 0),
+    ),
+    "set a relationship": (
+        lambda api: api.put(f"{FRIEND}/agents/mochi", {"status": "active"}),
+        (2, 0, 0, 0),
+    ),
+    "provision, nothing to do": (lambda api: api.post(f"{NAMESPACE}/provision"), (1, 6, 0, 0)),
+    "list pods": (lambda api: api.get(f"{NAMESPACE}/pods"), (1, 1, 0, 0)),
+    "status": (lambda api: api.get(f"{NAMESPACE}/status"), (1, 8, 0, 0)),
+    "list secrets": (lambda api: api.get(f"{FRIEND}/secrets"), (1, 1, 0, 0)),
+    "read a log": (lambda api: api.get(f"{NAMESPACE}/logs/web"), (1, 2, 0, 0)),
+    "delete a deployment": (
+        lambda api: api.delete(f"{NAMESPACE}/deployments/web"),
+        (1, 1, 0, 0),
+    ),
+    "an unknown friend": (lambda api: api.get("/api/friends/zoe/namespace/pods"), (1, 0, 0, 0)),
+    "a bad token": (
+        lambda api: api.get("/api/friends", token="unknown-token-0123456789"),
+        (0, 0, 0, 0),
+    ),
+    "a bad body": (lambda api: api.post("/api/friends", {"id": "A"}), (0, 0, 0, 0)),
+}
+
+
+@pytest.fixture
+def aws_calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the requests that leave for AWS, by service."""
+    calls: Counter[str] = Counter()
+    create = boto3.Session.client
+
+    def create_counting(self: boto3.Session, service: Any, **options: Any) -> Any:
+        client: Any = create(self, service, **options)
+        client.meta.events.register("before-send", lambda **_: calls.update([service]))
+        return client
+
+    monkeypatch.setattr(boto3.Session, "client", create_counting)
+    return calls
+
+
+@pytest.mark.parametrize("name", BUDGET)
+def test_a_warm_request_costs_what_the_table_says(
+    aws_calls: Counter[str], api: Api, kube: ClusterDouble, name: str
+) -> None:
+    api.register_friend(discord_id=DISCORD_ID)
+    cluster = ClusterClient(kube.kubeconfig())
+    cluster.create(create_pod("web"))
+    cluster.apply(create_deployment("web"))
+    wait_until(lambda: all(pod["ready"] for pod in api.get(f"{NAMESPACE}/pods").json))
+    kube.requests.clear()
+    aws_calls.clear()
+    call, budget = BUDGET[name]
+    call(api)
+    services = ("dynamodb", "s3", "secretsmanager")
+    dynamodb, s3, secrets = (aws_calls[service] for service in services)
+    assert (dynamodb, len(kube.requests), s3, secrets) == budget

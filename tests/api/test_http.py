@@ -1,0 +1,341 @@
+"""What every route does alike: bodies, parameters, errors, ids. Threats D, E and F07."""
+
+import json
+import logging
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib.logs import JsonFormatter
+from chalicelib.routes.table import ROUTES
+from chalicelib.services.friends import Friends
+from infra.local.cluster import ClusterDouble
+from tests.factories import ADMIN_TOKEN, create_friend_body
+from tests.harness import Api
+
+ERROR_FIELDS = {"error", "code", "details", "request_id"}
+JSON = "application/json"
+
+
+def post(api: Api, body: bytes, content_type: str | None = JSON, **headers: str) -> Any:
+    sent = headers | ({} if content_type is None else {"Content-Type": content_type})
+    return api.call("POST", "/api/friends", raw_body=body, headers=sent)
+
+
+def test_health_needs_no_token_and_asks_nobody(api: Api, kube: ClusterDouble) -> None:
+    answer = api.get("/api/health", token=None)
+    assert (answer.status, answer.json) == (200, {"ok": True})
+    assert kube.requests == []
+
+
+def test_every_answer_carries_its_request_id_and_is_not_stored(api: Api) -> None:
+    for answer in (api.get("/api/friends"), api.get("/api/friends/bob"), api.get("/api/health")):
+        assert answer.headers["X-Request-Id"]
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Type"] == JSON
+    assert api.get("/api/friends/bob").json["request_id"]
+
+
+def test_every_error_has_one_shape(api: Api) -> None:
+    answers = [
+        api.get("/api/friends", token=None),
+        api.get("/api/friends/bob"),
+        api.post("/api/friends", {"id": "A"}),
+        post(api, b"{"),
+        post(api, b"x", "text/plain"),
+        api.get("/api/friends?x=1"),
+        api.call("PATCH", "/api/friends"),
+    ]
+    assert [answer.status for answer in answers] == [401, 404, 400, 400, 415, 400, 405]
+    for answer in answers:
+        assert answer.json.keys() == ERROR_FIELDS
+        assert answer.headers["X-Request-Id"] == answer.json["request_id"]
+
+
+def test_the_request_id_is_in_the_log_line(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="chalicelib")
+    answer = api.get("/api/friends/bob")
+    (record,) = [each for each in caplog.records if each.getMessage() == "request"]
+    logged = json.loads(JsonFormatter().format(record))
+    assert logged["request_id"] == answer.headers["X-Request-Id"]
+    assert (logged["method"], logged["route"], logged["status"]) == (
+        "GET",
+        "/api/friends/{id}",
+        404,
+    )
+
+
+def test_d01_a_large_body_is_413(api: Api) -> None:
+    assert post(api, b'"' + b"x" * (256 * 1024) + b'"').status == 413
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"id": NaN}',
+        b'{"id": 1e999}',
+        b'{"id": "a", "id": "b"}',
+        b'{"display_name": "\\ud800"}',
+        b'{"display_name": "\xff"}',
+        '{"id": "alice"}'.encode("utf-16"),
+        b"\xef\xbb\xbf{}",
+    ],
+)
+def test_d02_to_d05_what_is_not_plain_json_is_400(api: Api, body: bytes) -> None:
+    answer = post(api, body)
+    assert (answer.status, answer.json["code"]) == (400, "malformed_json")
+
+
+@pytest.mark.parametrize("body", [b"null", b'""', b"[]", b'"x"', b"1", b"true", b""])
+def test_d06_a_body_that_is_no_object_is_400(api: Api, body: bytes) -> None:
+    assert post(api, body).status == 400
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *["text/plain", "application/json; charset=utf-16", "multipart/form-data; boundary=x"],
+        *["application/x-www-form-urlencoded", "application/jsonx", "", "application/json, text/a"],
+        *["application/yaml", "text/yaml", "application/x-yaml"],
+    ],
+)
+def test_d06_d07_a_body_that_is_not_declared_json_is_415(api: Api, content_type: str) -> None:
+    assert post(api, b"id: alice", content_type).status == 415
+
+
+@pytest.mark.parametrize(
+    "content_type", [JSON, "application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"']
+)
+def test_json_may_name_its_charset(api: Api, content_type: str) -> None:
+    assert post(api, b'{"id": "alice", "display_name": "A"}', content_type).status == 201
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
+def test_d08_a_compressed_body_is_415(api: Api, encoding: str) -> None:
+    answer = post(api, b"\x1f\x8b\x08", **{"Content-Encoding": encoding})
+    assert answer.status == 415
+
+
+def test_d09_another_method_is_405(api: Api) -> None:
+    answer = api.call("PATCH", "/api/friends/alice")
+    assert (answer.status, answer.json["code"]) == (405, "method_not_allowed")
+    assert "GET" in answer.headers["Allow"]
+
+
+HOSTILE_NAMES = [
+    *[".", "..", "../x", "a\\b", "..%2f..%2f", "%2e%2e", "%252e", "a%00", "a\x00", "alice\n"],
+    *["x" * 254, "Alice", "alic١", "аlice", "a\u200db", "😀", " alice", "alice ", "a;b", "a?b"],
+    *["-alice", "alice-", "a_b", "*", "'", '"', "a%20b"],
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_e01_a_hostile_id_is_400_and_nothing_is_called(
+    api: Api, kube: ClusterDouble, name: str
+) -> None:
+    api.register_friend()
+    kube.requests.clear()
+    for url in (f"/api/friends/{name}", f"/api/friends/{name}/namespace/pods"):
+        if "/" in name or "?" in name:
+            continue
+        answer = api.get(url)
+        assert (answer.status, answer.json["details"][0]["path"]) == (400, "path:id")
+    assert kube.requests == []
+
+
+@pytest.mark.parametrize("name", [each for each in HOSTILE_NAMES if not {"/", "?"} & set(each)])
+def test_e01_a_hostile_object_name_is_400_and_nothing_is_called(
+    api: Api, kube: ClusterDouble, name: str
+) -> None:
+    api.register_friend()
+    kube.requests.clear()
+    pod = api.get(f"/api/friends/alice/namespace/logs/{name}")
+    deployment = api.delete(f"/api/friends/alice/namespace/deployments/{name}")
+    agent = api.put(f"/api/friends/alice/agents/{name}", {"status": "active"})
+    assert {pod.status, deployment.status, agent.status} == {400}
+    assert kube.requests == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *["tail=-1", "tail=0", "tail=NaN", "tail=١٢", "tail=1_000", "tail=+5", "tail=1.5"],
+        *["tail= 5", "tail=", "tail=1&tail=2", "tail=1e3", "tail=0x10", "tail=05"],
+        *[
+            "since_seconds=-1",
+            "since_seconds=0",
+            "sinceSeconds=1",
+            "since_seconds=2147483648",
+            "previous=x",
+            "previous=1",
+        ],
+        "since_seconds=2147483648",
+        *["follow=true", "container=..", "container=a%26follow=true", "container=", "container=A"],
+    ],
+)
+def test_e02_e03_a_hostile_log_parameter_is_400_and_nothing_is_called(
+    api: Api, kube: ClusterDouble, query: str
+) -> None:
+    api.register_friend()
+    kube.requests.clear()
+    assert api.get(f"/api/friends/alice/namespace/logs/web?{query}").status == 400
+    assert kube.requests == []
+
+
+def test_no_more_than_64_characters_of_input_come_back(api: Api) -> None:
+    long = "Z" * 5000
+    answers = [
+        api.post("/api/friends", {"id": long, "display_name": long, long: long}),
+        api.get(f"/api/friends/{long}"),
+        api.get(f"/api/friends?{long}=1"),
+    ]
+    for answer in answers:
+        assert answer.status == 400
+        assert "Z" * 65 not in answer.text
+
+
+def test_many_faults_make_a_short_answer(api: Api) -> None:
+    answer = api.post("/api/friends", {f"unknown{number}": 1 for number in range(5000)})
+    assert (answer.status, len(answer.json["details"])) == (400, 100)
+
+
+def test_f07_a_bug_is_a_plain_500_and_its_message_is_never_logged(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        message = "canary-in-a-message"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(Friends, "list_page", fail)
+    answer = api.get("/api/friends")
+    assert (answer.status, answer.json["code"]) == (500, "internal_error")
+    assert "Traceback" not in answer.text
+    assert "canary" not in answer.text
+
+
+def test_an_upstream_that_is_away_is_503_with_retry_after(api: Api, kube: ClusterDouble) -> None:
+    api.register_friend()
+    kube.fail_next(drop=True, times=50)
+    answer = api.get("/api/friends/alice/namespace/pods", remaining_seconds=6)
+    assert (answer.status, answer.json["code"]) == (503, "cluster_unreachable")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_l08_an_upstream_that_answers_nonsense_is_502(api: Api, kube: ClusterDouble) -> None:
+    api.register_friend()
+    faults: tuple[dict[str, Any], ...] = (
+        {"status": 200, "body": b"<html>canary</html>"},
+        {"status": 403, "body": {"message": "canary"}},
+        {"status": 301, "headers": {"Location": "https://127.0.0.1:1/canary"}},
+        {"status": 418, "body": b"canary"},
+    )
+    for fault in faults:
+        kube.fail_next(**fault)
+        answer = api.get("/api/friends/alice/namespace/pods")
+        assert answer.status == 502, fault
+        assert "canary" not in answer.text
+
+
+ITEM = {"metadata": {"name": "x"}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        {"items": None, "metadata": {}},
+        {"items": "x", "metadata": {}},
+        {"items": [1], "metadata": {}},
+        {"items": [{}], "metadata": {}},
+        {"items": [{"metadata": {"name": 7}}], "metadata": {}},
+        {"items": [], "metadata": None},
+        {"items": [ITEM | {"spec": "x"}], "metadata": {}},
+        {"items": [ITEM | {"spec": {"containers": "x"}}], "metadata": {}},
+        {"items": [ITEM | {"spec": {"containers": [{}]}, "status": [1]}], "metadata": {}},
+        {"items": [ITEM | {"spec": {"routes": [1], "ports": [1]}}], "metadata": {}},
+    ],
+)
+def test_l08_a_200_of_another_shape_is_never_a_500(
+    api: Api, kube: ClusterDouble, body: Any
+) -> None:
+    api.register_friend()
+    namespace = "/api/friends/alice/namespace"
+    for url in (f"{namespace}/pods", f"{namespace}/status", f"{namespace}/logs/x"):
+        kube.fail_next(status=200, body=body, times=8)
+        assert api.get(url).status in {200, 404, 409, 502}, url
+        kube.clear()
+    kube.fail_next(status=200, body=body, times=8)
+    assert api.get("/api/friends/alice/secrets").status in {200, 502}
+    kube.clear()
+    kube.fail_next(status=200, body=body, times=8)
+    assert api.post(f"{namespace}/provision").status in {409, 502}
+
+
+def test_l08_a_passing_fault_of_the_cluster_is_not_seen(api: Api, kube: ClusterDouble) -> None:
+    api.register_friend()
+    faults: tuple[dict[str, Any], ...] = (
+        {"status": 429, "headers": {"Retry-After": "1"}},
+        {"status": 500},
+        {"drop": True},
+    )
+    for fault in faults:
+        kube.fail_next(**fault)
+        assert api.get("/api/friends/alice/namespace/pods").status == 200
+
+
+def test_out_of_time_is_504(api: Api, kube: ClusterDouble) -> None:
+    api.register_friend()
+    answer = api.get("/api/friends/alice/namespace/pods", remaining_seconds=2.5)
+    assert (answer.status, answer.json["code"]) == (504, "out_of_time")
+
+
+def test_l09_a_missing_table_is_502_and_says_nothing_of_aws(api: Api) -> None:
+    boto3.client("dynamodb").delete_table(TableName="friends")
+    answer = api.get("/api/friends")
+    assert (answer.status, answer.json["code"]) == (502, "dynamodb_failed")
+    assert "Requested resource" not in answer.text
+
+
+def test_j_a_kubeconfig_that_is_refused_is_never_used(api: Api, kube: ClusterDouble) -> None:
+    api.register_friend()
+    secrets = boto3.client("secretsmanager")
+    name = "friends/kubeconfig/main"
+    for text in ("users: [{token: canary", json.dumps({"exec": "canary"}), "x"):
+        secrets.put_secret_value(SecretId=name, SecretString=text)
+        kube.requests.clear()
+        answer = Api().get("/api/friends/alice/namespace/pods")
+        assert (answer.status, answer.json["code"]) == (502, "cluster_misconfigured")
+        assert "canary" not in answer.text
+        assert kube.requests == []
+
+
+def test_l10_a_missing_kubeconfig_is_a_clear_502(api: Api) -> None:
+    api.register_friend()
+    boto3.client("secretsmanager").delete_secret(SecretId="friends/kubeconfig/main")
+    answer = Api().get("/api/friends/alice/namespace/pods")
+    assert (answer.status, answer.json["code"]) == (502, "cluster_misconfigured")
+
+
+def test_j08_refused_credentials_are_reloaded_once(api: Api, kube: ClusterDouble) -> None:
+    api.register_friend()
+    kube.fail_next(status=401)
+    assert api.get("/api/friends/alice/namespace/pods").status == 200
+    kube.requests.clear()
+    kube.fail_next(status=401, times=50)
+    answer = api.get("/api/friends/alice/namespace/pods")
+    assert (answer.status, answer.json["code"]) == (502, "cluster_auth")
+    assert len(kube.requests) == 2
+
+
+def test_the_table_of_routes_has_no_row_twice() -> None:
+    rows = [(route.method, route.path) for route in ROUTES]
+    assert len(rows) == len(set(rows))
+
+
+def test_registering_with_an_admin_token_names_no_agent(api: Api) -> None:
+    api.post("/api/friends", create_friend_body(), token=ADMIN_TOKEN)
+    assert api.get("/api/friends/alice").json["friendships"] == []

@@ -1,0 +1,74 @@
+"""Fixtures that every tier of in-process tests shares."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.loaders import create_loader
+from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
+
+from infra.local import cluster
+from infra.local.cluster import ClusterDouble
+from tests.harness import Api, create_backend
+
+
+@pytest.fixture(autouse=True)
+def _no_real_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_loader() -> Iterator[None]:
+    # botocore reads its descriptions of services once for each session: tests make many.
+    loader = create_loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", lambda *_: loader)
+        yield
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """AWS, in process. A conditional write is atomic on AWS; in moto's threads it is not."""
+    lock, answer = threading.RLock(), BotocoreStubber.__call__
+
+    def answer_one_by_one(*arguments: Any, **options: Any) -> Any:
+        with lock:
+            return answer(*arguments, **options)
+
+    monkeypatch.setattr(BotocoreStubber, "__call__", answer_one_by_one)
+    with mock_aws():
+        boto3.DEFAULT_SESSION = None
+        yield
+
+
+@pytest.fixture(scope="session")
+def cluster_server() -> Iterator[ClusterDouble]:
+    """One API server for all tests; `kube` gives each test an empty one."""
+    with cluster.serve() as double:
+        yield double
+
+
+@pytest.fixture
+def kube(cluster_server: ClusterDouble) -> ClusterDouble:
+    """An empty cluster."""
+    cluster_server.reset()
+    return cluster_server
+
+
+@pytest.fixture
+def backend(aws: None, kube: ClusterDouble) -> None:
+    """The table, the bucket, the secrets and the cluster, all empty of friends."""
+    create_backend(kube.kubeconfig())
+
+
+@pytest.fixture
+def api(backend: None) -> Api:
+    """The app, as a cold start leaves it."""
+    return Api()

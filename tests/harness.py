@@ -1,0 +1,195 @@
+"""The product's own front door for tests: an event in, an answer out, through the real app.
+
+AWS is moto, the cluster is the double; everything between is the product.
+"""
+
+import base64
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import boto3
+import yaml
+from chalice.app import Chalice
+
+from chalicelib.bootstrap import wire
+from chalicelib.routes.handler import register
+from chalicelib.routes.table import ROUTES
+from chalicelib.settings import Settings
+from tests import factories
+
+ROOT = Path(__file__).parent.parent
+TABLE = "friends"
+BUCKET = "workspace"
+ENVIRONMENT = {
+    "TABLE_NAME": TABLE,
+    "WORKSPACE_BUCKET": BUCKET,
+    "ALLOW_LOOPBACK_CLUSTER": "true",
+}
+
+
+@dataclass(frozen=True)
+class ApiAnswer:
+    """What a client sees."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The body, parsed."""
+        return json.loads(self.text)
+
+
+class LambdaContext:
+    """What Lambda tells a handler of its time."""
+
+    def __init__(self, remaining_seconds: float = 29.0) -> None:
+        """Remember how much time there is."""
+        self.remaining_seconds = remaining_seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the time left."""
+        return int(self.remaining_seconds * 1000)
+
+
+class Api:
+    """A client of the app, as API Gateway is."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        """Wire a fresh app, as a cold start does."""
+        self.app = Chalice(app_name="friends-api", configure_logs=False)
+        settings = Settings.from_env({**ENVIRONMENT, **(environment or {})})
+        register(self.app, wire(settings).services)
+
+    def call(  # noqa: PLR0913 - a request has that many parts
+        self,
+        method: str,
+        url: str,
+        *,
+        json_body: Any = None,
+        raw_body: bytes | None = None,
+        token: str | None = factories.ADMIN_TOKEN,
+        headers: Mapping[str, str | list[str]] | None = None,
+        remaining_seconds: float = 29.0,
+    ) -> ApiAnswer:
+        """Send one request; url is the path with its query, percent-decoded in the path."""
+        path, _, query = url.partition("?")
+        sent: dict[str, list[str]] = {}
+        body = raw_body
+        if json_body is not None:
+            body = json.dumps(json_body).encode()
+        if body is not None:
+            sent["Content-Type"] = ["application/json"]
+        if token is not None:
+            sent["Authorization"] = [f"Bearer {token}"]
+        for name, value in (headers or {}).items():
+            sent[name] = [value] if isinstance(value, str) else value
+        event = build_event(method, path, query, sent, body)
+        return to_answer(self.app(event, LambdaContext(remaining_seconds)))
+
+    def get(self, url: str, **options: Any) -> ApiAnswer:
+        """GET."""
+        return self.call("GET", url, **options)
+
+    def post(self, url: str, body: Any = None, **options: Any) -> ApiAnswer:
+        """POST a JSON body."""
+        return self.call("POST", url, json_body=body, **options)
+
+    def put(self, url: str, body: Any = None, **options: Any) -> ApiAnswer:
+        """PUT a JSON body."""
+        return self.call("PUT", url, json_body=body, **options)
+
+    def delete(self, url: str, **options: Any) -> ApiAnswer:
+        """DELETE."""
+        return self.call("DELETE", url, **options)
+
+    def register_friend(self, friend_id: str = "alice", **fields: Any) -> ApiAnswer:
+        """Register a friend who can be told apart, and insist that it worked."""
+        options = {"token": fields.pop("token", factories.ADMIN_TOKEN)}
+        answer = self.post(
+            "/api/friends", factories.create_friend_body(id=friend_id, **fields), **options
+        )
+        assert answer.status == 201, answer.text
+        return answer
+
+
+def build_event(
+    method: str, path: str, query: str, headers: Mapping[str, list[str]], body: bytes | None
+) -> dict[str, Any]:
+    """Return the event that API Gateway makes of a request to one of the routes."""
+    template, parameters = match_route(path)
+    text, is_base64 = None, False
+    if body is not None:
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            text, is_base64 = base64.b64encode(body).decode(), True
+    return {
+        "resource": template,
+        "path": path,
+        "httpMethod": method,
+        "headers": {name: values[-1] for name, values in headers.items() if values},
+        "multiValueHeaders": dict(headers),
+        "multiValueQueryStringParameters": parse_qs(query, keep_blank_values=True) or None,
+        "pathParameters": parameters or None,
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": template,
+            "httpMethod": method,
+            "path": f"/test{path}",
+            "requestId": str(uuid.uuid4()),
+            "stage": "test",
+        },
+        "body": text,
+        "isBase64Encoded": is_base64,
+    }
+
+
+def match_route(path: str) -> tuple[str, dict[str, str]]:
+    """Return the route's template and its path parameters, as API Gateway decodes them."""
+    for template in dict.fromkeys(route.path for route in ROUTES):
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template)
+        if match := re.fullmatch(pattern, path, re.DOTALL):
+            return template, match.groupdict()
+    message = f"no route for {path!r}"
+    raise LookupError(message)
+
+
+def to_answer(response: Mapping[str, Any]) -> ApiAnswer:
+    """Return a Lambda proxy response as a client sees it."""
+    headers = dict(response["headers"])
+    for name, values in response.get("multiValueHeaders", {}).items():
+        headers[name] = values[-1]
+    return ApiAnswer(response["statusCode"], headers, response["body"])
+
+
+def create_backend(kubeconfig: str) -> None:
+    """Make what infra/resources.yaml makes, in the AWS that is current: table, bucket, secrets."""
+    resources = yaml.safe_load((ROOT / "infra" / "resources.yaml").read_text())["Resources"]
+    table = resources["FriendsTable"]["Properties"]
+    boto3.client("dynamodb").create_table(
+        TableName=TABLE,
+        BillingMode=table["BillingMode"],
+        AttributeDefinitions=table["AttributeDefinitions"],
+        KeySchema=table["KeySchema"],
+        GlobalSecondaryIndexes=table["GlobalSecondaryIndexes"],
+    )
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    secrets = boto3.client("secretsmanager")
+    secrets.create_secret(
+        Name="friends/api-tokens", SecretString=factories.create_tokens_document()
+    )
+    secrets.create_secret(Name="friends/kubeconfig/main", SecretString=kubeconfig)
+
+
+def read_profile(friend_id: str) -> Any:
+    """Return what a friend's profile.json holds."""
+    answer = boto3.client("s3").get_object(Bucket=BUCKET, Key=f"friends/{friend_id}/profile.json")
+    return json.loads(answer["Body"].read())

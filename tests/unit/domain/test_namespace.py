@@ -1,0 +1,106 @@
+"""What every friend's namespace is made of: the product's documented figures."""
+
+import ipaddress
+from typing import Any
+
+from chalicelib.domain.namespace import DIGEST_ANNOTATION, build_namespace_objects
+from tests.factories import create_friend, create_layout
+
+
+def build(**layout: Any) -> dict[str, Any]:
+    objects = build_namespace_objects(create_friend(), create_layout(**layout))
+    return {each["kind"]: each for each in objects}
+
+
+def test_the_namespace_says_whose_it_is_and_is_restricted() -> None:
+    metadata = build()["Namespace"]["metadata"]
+    assert metadata["name"] == "friend-alice"
+    labels = metadata["labels"]
+    assert labels["app.kubernetes.io/managed-by"] == "friends-api"
+    assert labels["friends-api/friend"] == "alice"
+    assert labels["friends-api/uid"] == create_friend().uid
+    for mode in ("enforce", "warn", "audit"):
+        assert labels[f"pod-security.kubernetes.io/{mode}"] == "restricted"
+
+
+def test_the_default_tier_is_half_a_core_and_three_pods() -> None:
+    hard = build()["ResourceQuota"]["spec"]["hard"]
+    for side in ("requests", "limits"):
+        assert (hard[f"{side}.cpu"], hard[f"{side}.memory"]) == ("500m", "512Mi")
+    assert (hard["pods"], hard["persistentvolumeclaims"]) == ("3", "2")
+    assert any(name.startswith("count/") for name in hard)
+
+
+def test_containers_have_limits_by_default() -> None:
+    (limit,) = build()["LimitRange"]["spec"]["limits"]
+    assert limit == {
+        "type": "Container",
+        "default": {"cpu": "100m", "memory": "64Mi"},
+        "defaultRequest": {"cpu": "50m", "memory": "32Mi"},
+        "max": {"cpu": "500m", "memory": "256Mi"},
+    }
+
+
+def test_traffic_comes_in_from_the_same_the_system_and_the_ingress_namespace_only() -> None:
+    spec = build(system_namespace="friends-system", ingress_namespace="edge")["NetworkPolicy"][
+        "spec"
+    ]
+    assert spec["podSelector"] == {}
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    (rule,) = spec["ingress"]
+    assert rule["from"] == [
+        {"podSelector": {}},
+        *(
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+            for name in ("friends-system", "edge")
+        ),
+    ]
+
+
+def test_traffic_goes_out_to_dns_the_same_namespace_and_the_internet_only() -> None:
+    spec = build(cluster_cidrs=("203.0.113.0/24", "2001:db8::/32"))["NetworkPolicy"]["spec"]
+    dns, same_namespace, internet = spec["egress"]
+    assert {port["port"] for port in dns["ports"]} == {53}
+    assert same_namespace == {"to": [{"podSelector": {}}]}
+    v4, v6 = (block["ipBlock"] for block in internet["to"])
+    for address in ("169.254.169.254", "10.0.0.1", "172.16.5.4", "192.168.1.1", "203.0.113.9"):
+        assert is_blocked(address, v4), address
+    for address in ("fd00:ec2::254", "fe80::1", "::1", "2001:db8::1"):
+        assert is_blocked(address, v6), address
+    assert not is_blocked("198.51.100.7", v4)
+    assert not is_blocked("2606:4700::1", v6)
+
+
+def test_the_default_service_account_has_no_token() -> None:
+    account = build()["ServiceAccount"]
+    assert account["metadata"]["name"] == "default"
+    assert account["automountServiceAccountToken"] is False
+
+
+def test_the_binding_gives_the_controller_one_role_inside_the_namespace() -> None:
+    binding = build()["RoleBinding"]
+    assert binding["roleRef"]["name"] == "friend-manager"
+    (subject,) = binding["subjects"]
+    assert (subject["kind"], subject["name"], subject["namespace"]) == (
+        "ServiceAccount",
+        "friend-api",
+        "friends-system",
+    )
+
+
+def test_every_object_carries_the_digest_of_its_own_desired_state() -> None:
+    before, same, after = build(), build(), build(ingress_namespace="edge")
+
+    def digest(objects: dict[str, Any], kind: str) -> str:
+        return str(objects[kind]["metadata"]["annotations"][DIGEST_ANNOTATION])
+
+    assert all(digest(before, kind) == digest(same, kind) for kind in before)
+    assert digest(before, "NetworkPolicy") != digest(after, "NetworkPolicy")
+    assert digest(before, "ResourceQuota") == digest(after, "ResourceQuota")
+    assert len({digest(before, kind) for kind in before}) == len(before)
+
+
+def is_blocked(address: str, block: dict[str, Any]) -> bool:
+    return any(
+        ipaddress.ip_address(address) in ipaddress.ip_network(cidr) for cidr in block["except"]
+    )

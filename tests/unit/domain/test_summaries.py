@@ -1,0 +1,128 @@
+"""What agents are shown of pods, deployments, jobs and events."""
+
+from typing import Any
+
+from chalicelib.domain.summaries import (
+    explain,
+    summarise_cron_job,
+    summarise_deployment,
+    summarise_ingress_route,
+    summarise_job,
+    summarise_pod,
+    summarise_quota,
+)
+
+
+def create_thing(name: str = "web", **fields: Any) -> dict[str, Any]:
+    metadata = {"name": name, "creationTimestamp": "2026-11-24T09:00:00Z"}
+    return {"metadata": metadata, **fields}
+
+
+def create_pod(state: dict[str, Any], *, phase: str = "Pending", **status: Any) -> dict[str, Any]:
+    container_status = {"name": "web", "ready": False, "restartCount": 3, "state": state}
+    return create_thing(
+        spec={"containers": [{"name": "web", "image": "web:1", "env": [{"value": "x"}]}]},
+        status={"phase": phase, "containerStatuses": [container_status], **status},
+    )
+
+
+def create_event(kind: str, name: str, **fields: Any) -> dict[str, Any]:
+    told = {
+        "type": "Warning",
+        "reason": "FailedCreate",
+        "message": "why",
+        "lastTimestamp": "2026-11-24T09:00:00Z",
+        "involvedObject": {"kind": kind, "name": name},
+    }
+    return create_thing(f"{name}.1", **(told | fields))
+
+
+def test_a_pod_without_status_is_unknown_and_not_ready() -> None:
+    summary = summarise_pod(create_thing(spec={"containers": [{"name": "web", "image": "w"}]}))
+    assert (summary["status"], summary["ready"], summary["restarts"]) == ("Unknown", False, 0)
+
+
+def test_a_pod_tells_why_it_waits() -> None:
+    waiting = create_pod({"waiting": {"reason": "CrashLoopBackOff"}}, phase="Running")
+    assert summarise_pod(waiting)["reason"] == "CrashLoopBackOff"
+    assert summarise_pod(waiting)["restarts"] == 3
+    starting = create_pod({"waiting": {"reason": "ContainerCreating"}})
+    assert summarise_pod(starting)["reason"] is None
+    unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    pod = create_thing(spec={"containers": []}, status={"conditions": [unschedulable]})
+    assert summarise_pod(pod)["reason"] == "Unschedulable"
+    evicted = create_thing(spec={"containers": []}, status={"reason": "Evicted"})
+    assert summarise_pod(evicted)["reason"] == "Evicted"
+
+
+def test_a_pod_that_is_being_deleted_says_so() -> None:
+    pod = create_pod({"running": {}}, phase="Running")
+    pod["metadata"]["deletionTimestamp"] = "2026-11-24T09:00:00Z"
+    assert summarise_pod(pod)["status"] == "Terminating"
+
+
+def test_a_finished_pod_needs_no_reason() -> None:
+    pod = create_pod({"terminated": {"reason": "Completed"}}, phase="Succeeded")
+    assert summarise_pod(pod)["reason"] is None
+
+
+def test_a_deployment_scaled_to_nothing_is_0_of_0() -> None:
+    assert summarise_deployment(create_thing(spec={"replicas": 0}))["replicas"] == "0/0"
+    assert summarise_deployment(create_thing(spec={}))["replicas"] == "0/1"
+
+
+def test_jobs_and_cron_jobs() -> None:
+    done = {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}
+    failed = {"conditions": [{"type": "Failed", "status": "True"}]}
+    assert summarise_job(create_thing(spec={}, status=done))["status"] == "Complete"
+    assert summarise_job(create_thing(spec={}, status=failed))["status"] == "Failed"
+    running = summarise_job(create_thing(spec={"completions": 2}))
+    assert (running["status"], running["completions"]) == ("Running", "0/2")
+    cron = summarise_cron_job(create_thing(spec={"schedule": "0 * * * *"}))
+    assert (cron["schedule"], cron["suspended"], cron["last_scheduled"]) == (
+        *("0 * * * *", False),
+        None,
+    )
+
+
+def test_a_route_without_a_plain_host_has_no_hostname() -> None:
+    assert summarise_ingress_route(create_thing())["hostname"] is None
+    route = create_thing(spec={"routes": [{"match": "HostRegexp(`.*`)"}]})
+    assert summarise_ingress_route(route)["hostname"] is None
+
+
+def test_a_quota_whose_use_is_not_counted_yet_shows_its_limits() -> None:
+    assert summarise_quota(None) is None
+    quota = {"spec": {"hard": {"pods": "3"}}}
+    assert summarise_quota(quota) == {"hard": {"pods": "3"}, "used": {}}
+
+
+def test_warnings_are_shown_while_what_they_are_about_does_not_run() -> None:
+    short = create_thing(spec={"replicas": 2}, status={"readyReplicas": 1, "updatedReplicas": 1})
+    fine = create_thing("api", spec={}, status={"readyReplicas": 1, "updatedReplicas": 1})
+    events = [
+        create_event("ReplicaSet", "web-5d8f"),
+        create_event("ReplicaSet", "api-77aa"),
+        create_event("Pod", "gone"),
+        create_event("Deployment", "web", lastTimestamp="2026-11-24T10:00:00Z"),
+        create_event("Deployment", "web") | {"type": "Normal"},
+    ]
+    shown = explain(events, pods=[], deployments=[short, fine], jobs=[])
+    assert [(each["kind"], each["name"]) for each in shown] == [
+        ("Deployment", "web"),
+        ("ReplicaSet", "web-5d8f"),
+    ]
+    assert shown[0].keys() == {"kind", "name", "reason", "message", "count", "last_seen"}
+
+
+def test_a_rollout_that_is_stuck_behind_old_replicas_is_explained() -> None:
+    stuck = create_thing(spec={"replicas": 1}, status={"readyReplicas": 1, "updatedReplicas": 0})
+    events = [create_event("ReplicaSet", "web-5d8f")]
+    assert explain(events, pods=[], deployments=[stuck], jobs=[])
+
+
+def test_long_messages_are_cut_and_many_events_too() -> None:
+    pod = create_pod({"waiting": {}})
+    events = [create_event("Pod", "web") | {"message": "x" * 5000} for _ in range(80)]
+    shown = explain(events, pods=[pod], deployments=[], jobs=[])
+    assert (len(shown), len(shown[0]["message"])) == (50, 1500)

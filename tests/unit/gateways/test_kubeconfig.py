@@ -1,0 +1,212 @@
+"""Threats J: kubeconfigs that would run, read, skip or send something."""
+
+import base64
+import json
+import subprocess
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+import yaml
+
+from chalicelib.domain.errors import UpstreamFailed
+from chalicelib.gateways.kubeconfig import ClusterAccess, is_forbidden, parse_kubeconfig
+from tests.factories import create_kubeconfig
+
+SECRET = "s3cr3t-t0k3n"
+
+
+def load(config: Any, *, allow_loopback: bool = False) -> ClusterAccess:
+    text = config if isinstance(config, str) else yaml.safe_dump(config)
+    return parse_kubeconfig(text, allow_loopback=allow_loopback)
+
+
+def refuse(config: Any) -> str:
+    with pytest.raises(UpstreamFailed) as refusal:
+        load(config)
+    assert refusal.value.code == "cluster_misconfigured"
+    assert SECRET not in refusal.value.message
+    assert refusal.value.__cause__ is None
+    return refusal.value.message
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def test_a_token_and_an_inline_authority_are_read() -> None:
+    access = load(create_kubeconfig(user={"token": SECRET}))
+    assert (access.server, access.token) == ("https://203.0.113.7:6443", SECRET)
+    assert access.ca_pem == "not a real authority"
+
+
+def test_a_kubeconfig_may_be_json() -> None:
+    assert load(json.dumps(create_kubeconfig())).token == "kube-token"
+
+
+def test_an_inline_client_certificate_is_read() -> None:
+    user = {"client-certificate-data": b64(b"cert"), "client-key-data": b64(b"key")}
+    access = load(create_kubeconfig(user=user))
+    assert (access.client_certificate_pem, access.client_key_pem) == (b"cert", b"key")
+
+
+def test_access_never_shows_its_credential() -> None:
+    assert SECRET not in repr(load(create_kubeconfig(user={"token": SECRET})))
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {"exec": {"command": "sh", "args": ["-c", "touch /tmp/ran"], "apiVersion": "v1"}},
+        {"token": SECRET, "exec": {"command": "sh"}},
+        {"auth-provider": {"name": "gcp", "config": {"cmd-path": "/bin/sh"}}},
+    ],
+)
+def test_j01_a_kubeconfig_that_runs_a_program_is_refused(
+    user: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: object, **__: object) -> None:
+        pytest.fail("a program was started")
+
+    monkeypatch.setattr(subprocess, "Popen", run)
+    refuse(create_kubeconfig(user=user))
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        create_kubeconfig(user={"tokenFile": "/proc/self/environ"}),
+        create_kubeconfig(user={"token": SECRET, "tokenFile": "/etc/passwd"}),
+        create_kubeconfig(user={"client-certificate": "/a", "client-key": "/b"}),
+        create_kubeconfig(cluster={"certificate-authority": "/etc/ssl/ca.pem"}),
+    ],
+)
+def test_j02_a_kubeconfig_that_reads_files_is_refused(spoilt: Any) -> None:
+    refuse(spoilt)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        create_kubeconfig(cluster={"insecure-skip-tls-verify": True}),
+        create_kubeconfig(cluster={"insecure-skip-tls-verify": False}),
+        create_kubeconfig(cluster={"proxy-url": "http://proxy.example.com"}),
+        create_kubeconfig(cluster={"tls-server-name": "other.example.com"}),
+        create_kubeconfig(server="http://203.0.113.7:6443"),
+        create_kubeconfig(server="HTTP://203.0.113.7"),
+        create_kubeconfig(server="file:///etc/passwd"),
+        create_kubeconfig(cluster={"certificate-authority-data": ""} | {"extensions": []}),
+    ],
+)
+def test_j03_a_kubeconfig_that_weakens_tls_or_leaves_by_a_proxy_is_refused(spoilt: Any) -> None:
+    refuse(spoilt)
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "https://169.254.169.254",
+        "https://127.0.0.1:9001",
+        "https://127.1",
+        "https://localhost:6443",
+        "https://api.localhost",
+        "https://[::1]:6443",
+        "https://[fd00:ec2::254]",
+        "https://[::ffff:169.254.169.254]",
+        "https://[64:ff9b::a9fe:a9fe]",
+        "https://[64:ff9b:1::a9fe:a9fe]",
+        "https://[2002:a9fe:a9fe::1]",
+        "https://[fd20:ce::254]",
+        "https://100.100.100.200",
+        "https://240.0.0.1",
+        "https://255.255.255.255",
+        "https://0.0.0.1",
+        "https://2130706433",
+        "https://0x7f000001",
+        "https://0177.0.0.1",
+        "https://0.0.0.0",
+        "https://[::]",
+        "https://user@203.0.113.7",
+        "https://user:pass@203.0.113.7",
+        "https://203.0.113.7\\@169.254.169.254",
+        "https://203.0.113.7#@169.254.169.254",
+        "https://203.0.113.7?x=1",
+        "https://203.0.113.7/../x",
+        "https://api.example.com%2f@evil",
+        "https://224.0.0.1",
+        "https://api.exämple.com",
+        "https://",
+        "https://203.0.113.7:99999",
+        7,
+        None,
+    ],
+)
+def test_j04_a_server_where_no_api_server_may_be_is_refused(server: Any) -> None:
+    refuse(create_kubeconfig(server=server))
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "https://api.example.com",
+        "https://10.1.2.3:6443",
+        "https://[2001:db8::1]:6443",
+        "https://rancher.example.com/k8s/clusters/c-m-1",
+    ],
+)
+def test_a_public_or_private_server_is_fine(server: str) -> None:
+    assert load(create_kubeconfig(server=server)).server == server
+
+
+def test_j04_loopback_is_for_local_runs_alone() -> None:
+    config = create_kubeconfig(server="https://127.0.0.1:6443")
+    assert load(config, allow_loopback=True).server == "https://127.0.0.1:6443"
+    refuse(config)
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "127.0.0.1", "::ffff:127.0.0.1", "fe80::1"])
+def test_j04_what_a_name_resolves_to_is_held_to_the_same_rule(address: str) -> None:
+    assert is_forbidden(ip_address(address), allow_loopback=False)
+
+
+@pytest.mark.parametrize("extra", ["as", "as-groups", "as-uid", "as-user-extra"])
+def test_j05_impersonation_is_refused(extra: str) -> None:
+    refuse(create_kubeconfig(user={"token": SECRET, extra: "admin"}))
+
+
+TWO_CONTEXTS = create_kubeconfig()["contexts"] * 2
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        create_kubeconfig(contexts=TWO_CONTEXTS),
+        create_kubeconfig(clusters=[]),
+        create_kubeconfig(users=None),
+        create_kubeconfig() | {"current-context": "other"},
+        create_kubeconfig() | {"current-context": None},
+        create_kubeconfig(extensions=[]),
+        "x" * (64 * 1024 + 1),
+        "a: &a [x]\nb: *a",
+        "a: &a [1]\nb: &b [*a,*a]\nc: &c [*b,*b]",
+        "token: a\ntoken: b",
+        f"users: [{{name: x, user: {{token: {SECRET}",
+        "[" * 60_000,
+        "- 1",
+        "",
+        "!!python/object/apply:os.system ['true']",
+        "{? [1, 2] : x}",
+        "!!bool foo",
+        "!!timestamp abc",
+        "!!int ''",
+        "1: x",
+        "\x00",
+    ],
+)
+def test_j06_a_kubeconfig_of_another_shape_is_refused(spoilt: Any) -> None:
+    refuse(spoilt)
+
+
+def test_f04_a_parse_error_never_prints_the_line() -> None:
+    message = refuse(f"users:\n- token: {SECRET}: {SECRET}\n  [")
+    assert message.startswith("The cluster's kubeconfig is refused: it is not YAML.")
