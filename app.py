@@ -1,11 +1,13 @@
-"""Friends API's entry point: settings, parts, routes."""
+"""Friends API's entry point: settings, parts, routes, and the functions without one."""
 
 import os
+from typing import Any
 
 from chalice.app import Chalice
 
 from chalicelib.bootstrap import wire
 from chalicelib.logs import configure_logging
+from chalicelib.routes import functions
 from chalicelib.routes.handler import register
 from chalicelib.settings import Settings
 
@@ -13,3 +15,9 @@ app = Chalice(app_name="friends-api", configure_logs=False)
 dependencies = wire(Settings.from_env(os.environ))
 configure_logging(dependencies.settings.log_level)
 register(app, dependencies.services)
+
+
+@app.lambda_function(name="run_operation")
+def run_operation(event: Any, context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own types
+    """Run a friend's accepted operations: {"friend_id", "operation_id"}."""
+    return functions.run_operation(dependencies.worker, event, context)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.apply import measure_apply
 from bench.measure import Figure
 from bench.provisioning import measure_provisioning
 from bench.status import measure_status
@@ -21,7 +22,7 @@ _RESULTS = Path(__file__).parent / "results.json"
 def main() -> None:
     """Measure, print, write."""
     figures: list[Figure] = []
-    for benchmark in (measure_warm, measure_status, measure_provisioning):
+    for benchmark in (measure_warm, measure_status, measure_provisioning, measure_apply):
         figures += benchmark()
     _print_table(figures)
     _RESULTS.write_text(json.dumps([asdict(each) for each in figures], indent=2) + "\n")

@@ -4,6 +4,7 @@ Nothing is connected here: clients are made when they are first used, so that im
 opens no connection and a route pays only for what it needs.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,23 +12,31 @@ from datetime import UTC, datetime
 from chalicelib.gateways.answers import DynamoAnswerStore
 from chalicelib.gateways.aws import AwsClients
 from chalicelib.gateways.cluster import KubernetesClusters
+from chalicelib.gateways.dispatcher import LambdaDispatcher
 from chalicelib.gateways.dynamodb import DynamoFriendStore
+from chalicelib.gateways.operations import DynamoOperationStore
 from chalicelib.gateways.secrets import Secrets, SecretTokens
+from chalicelib.gateways.table import Table
 from chalicelib.gateways.workspace import S3Workspace
 from chalicelib.routes.services import Services
 from chalicelib.services.access import Access
+from chalicelib.services.execution import Executor
+from chalicelib.services.following import Follower
 from chalicelib.services.friends import Friends
 from chalicelib.services.namespaces import Namespaces
+from chalicelib.services.operations import Operations
 from chalicelib.services.provisioning import Provisioner
+from chalicelib.services.worker import Worker
 from chalicelib.settings import Settings
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Everything that app.py hands to the routes and, in time, to the scheduled functions."""
+    """Everything that app.py hands to the routes and to the functions."""
 
     settings: Settings
     services: Services
+    worker: Worker
 
 
 def utc_now() -> datetime:
@@ -35,7 +44,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def wire(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> Dependencies:
+def wire(
+    settings: Settings,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Dependencies:
     """Build every part from the settings. Opens no connection."""
     aws = AwsClients()
     secrets = Secrets(aws)
@@ -43,22 +57,27 @@ def wire(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> Depend
         lambda name: secrets.read(f"{settings.kubeconfig_secret_prefix}{name}"),
         allow_loopback=settings.allow_loopback_cluster,
     )
-    store = DynamoFriendStore(aws, settings.table_name)
+    table = Table(aws, settings.table_name)
+    store, operations = DynamoFriendStore(table), DynamoOperationStore(table)
     access = Access(store, require_relationship=settings.require_relationship)
-    friends = Friends(
-        store=store,
-        access=access,
-        provisioner=Provisioner(clusters, settings.layout),
-        workspace=S3Workspace(aws, settings.workspace_bucket),
-        cluster_names=settings.cluster_names,
-        now=now,
-    )
+    dispatcher = LambdaDispatcher(aws, settings.run_operation_function)
+    executor = Executor(clusters, now)
     services = Services(
         access=access,
-        friends=friends,
+        friends=Friends(
+            store=store,
+            access=access,
+            provisioner=Provisioner(clusters, settings.layout),
+            workspace=S3Workspace(aws, settings.workspace_bucket),
+            cluster_names=settings.cluster_names,
+            now=now,
+        ),
         namespaces=Namespaces(clusters),
+        operations=Operations(access, operations, clusters, dispatcher, executor, now),
         tokens=SecretTokens(secrets, settings.api_tokens_secret),
         answers=DynamoAnswerStore(aws, settings.table_name),
         now=now,
     )
-    return Dependencies(settings, services)
+    follower = Follower(operations, clusters, now, sleep)
+    worker = Worker(operations, dispatcher, executor, follower, now, sleep)
+    return Dependencies(settings, services, worker)

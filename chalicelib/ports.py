@@ -18,7 +18,10 @@ from chalicelib.domain.model import (
     FriendshipStatus,
     Identity,
     JsonObject,
+    Lease,
+    Queue,
 )
+from chalicelib.domain.operations import Operation
 from chalicelib.domain.tokens import TokenRecord
 
 
@@ -67,6 +70,88 @@ class FriendStore(Protocol):
         """Forget what an agent is to the friend. Raises StaleVersion. Safe to repeat."""
 
 
+@dataclass(frozen=True)
+class Claim:
+    """A friend and their line of operations, as a claim of the lease left them."""
+
+    friend: Friend
+    queue: Queue
+
+
+class OperationStore(Protocol):
+    """The friends' operations, and the lease under which each friend's are run.
+
+    A lease that has run out may be taken over. Whoever lost it finds LeaseLost at the next write,
+    and has to stop.
+    """
+
+    def accept(self, queue: Queue, operation: Operation, lease: Lease | None) -> None:
+        """Record the friend's next operation; with a lease, take that in the same step.
+
+        queue is what was read of the friend's line. Raises StaleVersion when the line has moved
+        on, or the friend is gone or another registration: read again, and decide again.
+        """
+
+    def claim(self, friend_id: str, lease: Lease, now: float) -> Claim:
+        """Take the friend's lease if operations are pending and nobody has it; return the friend.
+
+        The queue's lease_owner tells whether the lease was taken. Raises NotFound when the friend
+        is gone. One call.
+        """
+
+    def renew(self, friend: Friend, lease: Lease) -> None:
+        """Have the lease last longer. Raises LeaseLost."""
+
+    def release(self, friend: Friend, owner: str) -> None:
+        """Give the lease back before the line is drained. Safe to repeat."""
+
+    def start(self, friend: Friend, sequence: int, owner: str) -> Operation | None:
+        """Begin, or take up again, the operation with this number, and return it.
+
+        Returns None where there is nothing to do: it is over, or not this registration's.
+        """
+
+    def checkpoint(
+        self, operation: Operation, position: int, result: JsonObject, owner: str
+    ) -> None:
+        """Keep the result of one manifest. Raises LeaseLost. Safe to repeat."""
+
+    def finish(
+        self,
+        friend: Friend,
+        sequence: int,
+        operation: Operation | None,
+        owner: str,
+        *,
+        keep: bool,
+    ) -> bool:
+        """Record that the operation is applied or has failed, and move the friend's line on.
+
+        operation is None where start() found nothing to do. Tells whether more is pending: then
+        the lease is kept if keep says so; otherwise it is given back. Raises LeaseLost.
+        """
+
+    def record(self, operation: Operation) -> bool:
+        """Record how an operation stands; False, and no change, when it was over already."""
+
+    def find(self, friend: Friend, identifier: str) -> Operation | None:
+        """Return one of the friend's operations, or None."""
+
+    def list_newest(self, friend: Friend, *, limit: int, before: str | None) -> list[Operation]:
+        """Return up to limit of the friend's operations, the newest first, older than before."""
+
+
+class LeaseLost(Exception):
+    """Another runner has taken the lease over, or the friend is gone: stop."""
+
+
+class Dispatcher(Protocol):
+    """Starts invocations of run_operation that nobody waits for."""
+
+    def dispatch(self, friend_id: str, identifier: str) -> None:
+        """Have an operation run, soon and at least once. Only ids travel."""
+
+
 class StaleVersion(Exception):
     """The row has changed since it was read: read it again, and decide again."""
 
@@ -80,6 +165,17 @@ class StoredAnswer:
     body: str
 
 
+@dataclass(frozen=True)
+class KeyClaim:
+    """The first answer to a key's request; without one, the key is the claimer's.
+
+    is_repeat says that another attempt had it and died.
+    """
+
+    answer: StoredAnswer | None = None
+    is_repeat: bool = False
+
+
 class AnswerStore(Protocol):
     """The first answer to each idempotency key.
 
@@ -87,9 +183,7 @@ class AnswerStore(Protocol):
                                                          └──release──▶ absent
     """
 
-    def claim(
-        self, key: str, digest: str, *, owner: str, lease_seconds: int
-    ) -> StoredAnswer | None:
+    def claim(self, key: str, digest: str, *, owner: str, lease_seconds: int) -> KeyClaim:
         """Take the key for a request with this digest; return the first answer if there is one.
 
         owner names this attempt, and no other. lease_seconds must exceed the time a request may
@@ -139,6 +233,15 @@ class SecretSummary:
     created: str
 
 
+@dataclass(frozen=True)
+class Applied:
+    """What the server answered to an apply."""
+
+    manifest: JsonObject
+    was_created: bool
+    was_changed: bool
+
+
 class Cluster(Protocol):
     """One Kubernetes API server, for the length of one request.
 
@@ -159,9 +262,10 @@ class Cluster(Protocol):
         force: bool,
         dry_run: bool = False,
         newly_permitted: bool = False,
-    ) -> JsonObject:
-        """Server-side apply the manifest and return the object. Safe to repeat.
+    ) -> Applied:
+        """Server-side apply the manifest and return what came of it. Safe to repeat.
 
+        was_changed may be true of an object that another apply of ours changed moments ago.
         force takes over fields that another manager holds: only for objects that we create.
         newly_permitted says that the right to do this was granted a moment ago: a refusal is then
         repeated like any other failure that may pass, until the grant has spread.

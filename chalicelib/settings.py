@@ -26,6 +26,7 @@ class Settings:
     kubeconfig_secret_prefix: str
     cluster_names: tuple[str, ...]
     layout: ClusterLayout
+    run_operation_function: str
     allow_loopback_cluster: bool
     require_relationship: bool
     log_level: str
@@ -44,6 +45,7 @@ class Settings:
                 ingress_namespace=_name(env, "INGRESS_NAMESPACE", "traefik"),
                 cluster_cidrs=_cidrs(env, "CLUSTER_CIDRS"),
             ),
+            run_operation_function=_worker_name(env),
             allow_loopback_cluster=_flag(env, "ALLOW_LOOPBACK_CLUSTER"),
             require_relationship=_flag(env, "REQUIRE_RELATIONSHIP"),
             log_level=_choice(env, "LOG_LEVEL", _LEVELS, "INFO"),
@@ -56,6 +58,13 @@ def _required(env: Mapping[str, str], name: str) -> str:
         msg = f"Set {name}: it has no default."
         raise SettingsError(msg)
     return value
+
+
+def _worker_name(env: Mapping[str, str]) -> str:
+    # The worker hands on to itself: it cannot be told its own name, but Lambda tells it.
+    if name := env.get("RUN_OPERATION_FUNCTION"):
+        return name
+    return env.get("AWS_LAMBDA_FUNCTION_NAME") or _required(env, "RUN_OPERATION_FUNCTION")
 
 
 def _flag(env: Mapping[str, str], name: str) -> bool:

@@ -60,6 +60,7 @@ _STAND_IN_ENVIRONMENT: Final = {
     "AWS_SECRET_ACCESS_KEY": "none",
     "TABLE_NAME": "none",
     "WORKSPACE_BUCKET": "none",
+    "RUN_OPERATION_FUNCTION": "none",
 }
 
 

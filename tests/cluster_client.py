@@ -11,8 +11,10 @@ import yaml
 
 _PLURALS = {
     "ConfigMap": "configmaps",
+    "CronJob": "cronjobs",
     "Deployment": "deployments",
     "IngressRoute": "ingressroutes",
+    "Job": "jobs",
     "Pod": "pods",
     "Secret": "secrets",
     "Service": "services",

@@ -1,14 +1,17 @@
 """Fixtures that every tier of in-process tests shares."""
 
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.loaders import create_loader
 from moto import mock_aws
-from moto.core.botocore_stubber import BotocoreStubber
+from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 from infra.local import cluster
 from infra.local.cluster import ClusterDouble
@@ -34,13 +37,28 @@ def _one_loader() -> Iterator[None]:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """AWS, in process. A conditional write is atomic on AWS; in moto's threads it is not."""
+def invocations() -> list[Any]:
+    """The events of asynchronous invocations, as Lambda has accepted them; none is delivered."""
+    return []
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch, invocations: list[Any]) -> Iterator[None]:
+    """AWS, in process. A conditional write is atomic on AWS; in moto's threads it is not.
+
+    moto runs no function without docker, so Lambda is a list of events here.
+    """
     lock, answer = threading.RLock(), BotocoreStubber.__call__
 
-    def answer_one_by_one(*arguments: Any, **options: Any) -> Any:
+    def answer_one_by_one(
+        stubber: BotocoreStubber, event_name: str, request: Any, **options: Any
+    ) -> Any:
         with lock:
-            return answer(*arguments, **options)
+            if event_name.endswith("lambda.Invoke"):
+                assert request.headers["X-Amz-Invocation-Type"] == b"Event"
+                invocations.append(json.loads(request.body))
+                return AWSResponse(request.url, 202, HTTPHeaders(), MockRawResponse(b""))
+            return answer(stubber, event_name, request, **options)
 
     monkeypatch.setattr(BotocoreStubber, "__call__", answer_one_by_one)
     with mock_aws():

@@ -9,6 +9,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,6 +19,7 @@ import yaml
 from chalice.app import Chalice
 
 from chalicelib.bootstrap import wire
+from chalicelib.routes import functions
 from chalicelib.routes.handler import register
 from chalicelib.routes.table import ROUTES
 from chalicelib.settings import Settings
@@ -30,6 +32,7 @@ ENVIRONMENT = {
     "TABLE_NAME": TABLE,
     "WORKSPACE_BUCKET": BUCKET,
     "ALLOW_LOOPBACK_CLUSTER": "true",
+    "RUN_OPERATION_FUNCTION": "run-operation",
 }
 
 
@@ -59,14 +62,37 @@ class LambdaContext:
         return int(self.remaining_seconds * 1000)
 
 
+class Clock:
+    """Wall-clock time that passes when somebody sleeps, or when a test says so."""
+
+    def __init__(self) -> None:
+        """Start at the real time: DynamoDB's items carry it."""
+        self.moment = datetime.now(UTC)
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self.moment
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.slept.append(seconds)
+        self.pass_seconds(seconds)
+
+    def pass_seconds(self, seconds: float) -> None:
+        """Let time pass."""
+        self.moment += timedelta(seconds=seconds)
+
+
 class Api:
     """A client of the app, as API Gateway is."""
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        """Wire a fresh app, as a cold start does."""
+    def __init__(self, environment: Mapping[str, str] | None = None, **parts: Any) -> None:
+        """Wire a fresh app, as a cold start does; parts replace those of wire()."""
         self.app = Chalice(app_name="friends-api", configure_logs=False)
         settings = Settings.from_env({**ENVIRONMENT, **(environment or {})})
-        register(self.app, wire(settings).services)
+        self.dependencies = wire(settings, **parts)
+        register(self.app, self.dependencies.services)
 
     def call(  # noqa: PLR0913 - a request has that many parts
         self,
@@ -118,6 +144,19 @@ class Api:
         )
         assert answer.status == 201, answer.text
         return answer
+
+    def run_operation(self, event: Any, *, remaining_seconds: float = 300.0) -> Any:
+        """Invoke the function of that name, as Lambda does; return what it returns."""
+        context = LambdaContext(remaining_seconds)
+        report = functions.run_operation(self.dependencies.worker, event, context)
+        return json.loads(json.dumps(report))
+
+    def deliver(self, invocations: list[Any], **options: Any) -> list[Any]:
+        """Deliver all asynchronous invocations so far, and what they lead to, once each."""
+        reports = []
+        while invocations:
+            reports.append(self.run_operation(invocations.pop(0), **options))
+        return reports
 
 
 def build_event(

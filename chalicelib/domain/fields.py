@@ -20,12 +20,20 @@ _RESERVED_PREFIXES: Final = ("kube-", "friend-")
 
 _DISCORD_ID: Final = re.compile(r"[1-9][0-9]{16,19}")
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+# One digit at a time, each with its punctuation, so that no text makes the match slow.
+_PHONE_SPELLING: Final = re.compile(r"\+[1-9](?:[ .-]?\(?[0-9]\)?)*")
 _PHONE_PUNCTUATION: Final = str.maketrans("", "", " -.()")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _JID: Final = re.compile(r"([1-9][0-9]{6,14})@(?:s\.whatsapp\.net|c\.us)")
 _LONGEST_ID: Final = 64
 _LONGEST_NAME: Final = 100
 _JOINERS: Final = "\u200c\u200d"
+# Letters and symbols by category that show nothing: Hangul fillers and the empty Braille cell.
+_BLANK_LETTERS: Final = "\u115f\u1160\u2800\u3164\uffa0" + _JOINERS
+# Unicode, section 23.7: never a character, whatever the version.
+_NONCHARACTERS: Final = frozenset(map(chr, range(0xFDD0, 0xFDF0))) | {
+    chr(plane * 0x10000 + last) for plane in range(17) for last in (0xFFFE, 0xFFFF)
+}
 _UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 _CONTACT_FIELDS: Final = (
@@ -205,14 +213,20 @@ def _pointer(name: str) -> str:
 def _display_name_fault(value: str) -> str | None:
     if not 1 <= len(value) <= _LONGEST_NAME or not all(map(_printable, value)):
         return f"must be 1 to {_LONGEST_NAME} printable characters."
-    if value != value.strip() or not value.strip(_JOINERS):
+    if value != value.strip() or not any(map(_visible, value)):
         return "must not start or end with a space, nor be blank."
     return None
 
 
 def _printable(char: str) -> bool:
     # Joiners are invisible, but names in Persian and family emoji are spelled with them.
-    return char in _JOINERS or unicodedata.category(char) not in _UNPRINTABLE
+    if char in _JOINERS:
+        return True
+    return unicodedata.category(char) not in _UNPRINTABLE and char not in _NONCHARACTERS
+
+
+def _visible(char: str) -> bool:
+    return char not in _BLANK_LETTERS and unicodedata.category(char)[0] in "CLNPS"
 
 
 def _choice_fault(choices: Sequence[str], value: str) -> str | None:
@@ -244,7 +258,7 @@ def _whatsapp_fault(value: str) -> str | None:
 
 
 def _is_phone(value: str) -> bool:
-    if value != value.strip() or len(value) > _LONGEST_ID:
+    if len(value) > _LONGEST_ID or not _PHONE_SPELLING.fullmatch(value):
         return False
     return _PHONE.fullmatch(value.translate(_PHONE_PUNCTUATION)) is not None
 

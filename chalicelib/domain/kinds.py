@@ -37,6 +37,7 @@ LIMIT_RANGE: Final = Kind("LimitRange", "", "v1", "limitranges")
 SERVICE_ACCOUNT: Final = Kind("ServiceAccount", "", "v1", "serviceaccounts")
 POD: Final = Kind("Pod", "", "v1", "pods")
 SERVICE: Final = Kind("Service", "", "v1", "services")
+CONFIG_MAP: Final = Kind("ConfigMap", "", "v1", "configmaps")
 SECRET: Final = Kind("Secret", "", "v1", "secrets")
 EVENT: Final = Kind("Event", "", "v1", "events")
 DEPLOYMENT: Final = Kind("Deployment", "apps", "v1", "deployments")
@@ -53,6 +54,7 @@ ALL_KINDS: Final = (
     SERVICE_ACCOUNT,
     POD,
     SERVICE,
+    CONFIG_MAP,
     SECRET,
     EVENT,
     DEPLOYMENT,

@@ -113,11 +113,43 @@ class Friendship:
 
 
 @dataclass(frozen=True)
+class Lease:
+    """The sole right to run a friend's operations. until is in seconds since the epoch."""
+
+    owner: str
+    until: int
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A friend's line of operations: sequence numbers, and who runs them now.
+
+    ran_at is when the last one that is finished was applied, ISO 8601, UTC.
+    """
+
+    accepted: int = 0
+    finished: int = 0
+    ran_at: str | None = None
+    lease_owner: str | None = None
+    lease_until: int = 0
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether every accepted operation is applied or has failed."""
+        return self.finished >= self.accepted
+
+    def is_held(self, now: float) -> bool:
+        """Whether somebody has the lease at this time."""
+        return self.lease_owner is not None and self.lease_until > now
+
+
+@dataclass(frozen=True)
 class FriendRecord:
     """Everything recorded about one friend but the operations: one query."""
 
     friend: Friend
     friendships: tuple[Friendship, ...] = ()
+    queue: Queue = field(default_factory=Queue)
 
     def friendship_of(self, agent_id: str | None) -> Friendship | None:
         """The agent's friendship, if it has one."""

@@ -22,6 +22,9 @@ from chalicelib.domain.namespace import UID_LABEL
 NAMESPACE_NOT_OURS: Final = "namespace_not_ours"
 # A namespace takes 5 to 6 s to go away on a quiet cluster.
 _TERMINATION_SECONDS: Final = 10
+# A list's items lack the first two; the rest is the server's own.
+_NOT_SAID: Final = frozenset({"apiVersion", "kind", "metadata", "status"})
+_NOTES: Final = frozenset({"deployment.kubernetes.io/revision"})
 
 
 class Result(StrEnum):
@@ -75,6 +78,24 @@ def contains(observed: object, desired: object) -> bool:
             and all(map(contains, observed, desired))
         )
     return type(observed) is type(desired) and observed == desired
+
+
+def says_the_same(before: JsonObject, after: JsonObject) -> bool:
+    """Tell whether an object says after an apply what it said before.
+
+    Status, versions and what controllers note on the object are not part of what it says.
+    """
+    return _said(before) == _said(after)
+
+
+def _said(thing: JsonObject) -> JsonObject:
+    metadata = thing["metadata"]
+    annotations = metadata.get("annotations") or {}
+    return {
+        **{key: value for key, value in thing.items() if key not in _NOT_SAID},
+        "labels": metadata.get("labels") or {},
+        "annotations": {key: annotations[key] for key in annotations if key not in _NOTES},
+    }
 
 
 def require_ours(namespace: JsonObject | None, friend: Friend) -> None:

@@ -6,9 +6,10 @@ Environment values, arguments and annotations stay behind: they are where secret
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from chalicelib.domain.errors import not_understood
+from chalicelib.domain.kube_json import created_at, cut, dig, last_seen, name_of, true_conditions
 from chalicelib.domain.model import JsonObject
 
 _HOST_RULE: Final = re.compile(r"Host\(`([^`]{1,253})`\)")
@@ -34,12 +35,12 @@ def summarise_pod(pod: JsonObject) -> JsonObject:
     """Return one pod's line; reason says why it does not start, or is None. age is a timestamp."""
     containers = _summarise_containers(pod)
     return {
-        "name": _name(pod),
+        "name": name_of(pod),
         "status": _pod_status(pod),
         "ready": bool(containers) and all(each["ready"] for each in containers),
         "restarts": sum(each["restarts"] for each in containers),
         "image": containers[0]["image"] if containers else None,
-        "age": _created(pod),
+        "age": created_at(pod),
         "reason": _pod_reason(pod, containers),
         "containers": containers,
     }
@@ -50,7 +51,7 @@ def summarise_service(service: JsonObject) -> JsonObject:
     spec = service.get("spec", {})
     shown = ("name", "port", "targetPort", "protocol")
     return {
-        "name": _name(service),
+        "name": name_of(service),
         "type": spec.get("type"),
         "clusterIP": spec.get("clusterIP"),
         "ports": [{key: port.get(key) for key in shown} for port in spec.get("ports") or []],
@@ -59,42 +60,42 @@ def summarise_service(service: JsonObject) -> JsonObject:
 
 def summarise_deployment(deployment: JsonObject) -> JsonObject:
     """Return one Deployment's line; replicas is ready/desired."""
-    containers = _dig(deployment, "spec", "template", "spec", "containers") or [{}]
-    desired = _dig(deployment, "spec", "replicas")
-    ready = _dig(deployment, "status", "readyReplicas") or 0
+    containers = dig(deployment, "spec", "template", "spec", "containers") or [{}]
+    desired = dig(deployment, "spec", "replicas")
+    ready = dig(deployment, "status", "readyReplicas") or 0
     return {
-        "name": _name(deployment),
+        "name": name_of(deployment),
         "replicas": f"{ready}/{1 if desired is None else desired}",
         "image": containers[0].get("image"),
-        "age": _created(deployment),
+        "age": created_at(deployment),
     }
 
 
 def summarise_job(job: JsonObject) -> JsonObject:
     """Return one Job's line; completions is succeeded/wanted."""
-    conditions = {each["type"] for each in _true_conditions(job)}
+    conditions = {each["type"] for each in true_conditions(job)}
     status = "Running"
     if "Complete" in conditions:
         status = "Complete"
     elif "Failed" in conditions:
         status = "Failed"
-    wanted = _dig(job, "spec", "completions")
+    wanted = dig(job, "spec", "completions")
     return {
-        "name": _name(job),
+        "name": name_of(job),
         "status": status,
-        "completions": f"{_dig(job, 'status', 'succeeded') or 0}/{1 if wanted is None else wanted}",
-        "age": _created(job),
+        "completions": f"{dig(job, 'status', 'succeeded') or 0}/{1 if wanted is None else wanted}",
+        "age": created_at(job),
     }
 
 
 def summarise_cron_job(cron_job: JsonObject) -> JsonObject:
     """Return one CronJob's line."""
     return {
-        "name": _name(cron_job),
-        "schedule": _dig(cron_job, "spec", "schedule"),
-        "suspended": bool(_dig(cron_job, "spec", "suspend")),
-        "last_scheduled": _dig(cron_job, "status", "lastScheduleTime"),
-        "age": _created(cron_job),
+        "name": name_of(cron_job),
+        "schedule": dig(cron_job, "spec", "schedule"),
+        "suspended": bool(dig(cron_job, "spec", "suspend")),
+        "last_scheduled": dig(cron_job, "status", "lastScheduleTime"),
+        "age": created_at(cron_job),
     }
 
 
@@ -102,17 +103,17 @@ def summarise_quota(quota: JsonObject | None) -> JsonObject | None:
     """Return the quota's limits and use, or None when there is no quota."""
     if quota is None:
         return None
-    hard = _dig(quota, "status", "hard") or _dig(quota, "spec", "hard") or {}
-    return {"hard": hard, "used": _dig(quota, "status", "used") or {}}
+    hard = dig(quota, "status", "hard") or dig(quota, "spec", "hard") or {}
+    return {"hard": hard, "used": dig(quota, "status", "used") or {}}
 
 
 def summarise_ingress_route(route: JsonObject) -> JsonObject:
     """Return one IngressRoute's line: its first rule's host and service."""
-    rules = _dig(route, "spec", "routes") or [{}]
+    rules = dig(route, "spec", "routes") or [{}]
     host = _HOST_RULE.search(str(rules[0].get("match", "")))
     services = rules[0].get("services") or [{}]
     return {
-        "name": _name(route),
+        "name": name_of(route),
         "hostname": host[1] if host else None,
         "service": services[0].get("name"),
     }
@@ -131,10 +132,10 @@ def explain(
     a ReplicaSet's event counts while a Deployment of that name lacks replicas. Warnings about
     what has recovered, or is gone, are left out.
     """
-    troubled = {("Pod", _name(pod)) for pod in pods if not _runs(pod)}
-    short = [_name(each) for each in deployments if not _is_available(each)]
+    troubled = {("Pod", name_of(pod)) for pod in pods if not _runs(pod)}
+    short = [name_of(each) for each in deployments if not _is_available(each)]
     troubled |= {("Deployment", name) for name in short}
-    troubled |= {("Job", _name(job)) for job in jobs if not _is_complete(job)}
+    troubled |= {("Job", name_of(job)) for job in jobs if not _is_complete(job)}
 
     def concerns(event: JsonObject) -> bool:
         subject = event.get("involvedObject", {})
@@ -144,7 +145,7 @@ def explain(
         return (kind, name) in troubled
 
     warnings = [each for each in events if each.get("type") == "Warning" and concerns(each)]
-    newest_first = sorted(warnings, key=_last_seen, reverse=True)
+    newest_first = sorted(warnings, key=last_seen, reverse=True)
     return [_summarise_event(each) for each in newest_first[:_MOST_EVENTS]]
 
 
@@ -154,21 +155,17 @@ def _summarise_event(event: JsonObject) -> JsonObject:
         "kind": subject.get("kind"),
         "name": subject.get("name"),
         "reason": event.get("reason"),
-        "message": _cut(str(event.get("message", ""))),
-        "count": event.get("count") or _dig(event, "series", "count") or 1,
-        "last_seen": _last_seen(event) or None,
+        "message": cut(str(event.get("message", "")), _LONGEST_MESSAGE),
+        "count": event.get("count") or dig(event, "series", "count") or 1,
+        "last_seen": last_seen(event) or None,
     }
 
 
-def _cut(message: str) -> str:
-    return message if len(message) <= _LONGEST_MESSAGE else f"{message[: _LONGEST_MESSAGE - 1]}…"
-
-
 def _summarise_containers(pod: JsonObject) -> list[JsonObject]:
-    statuses = {each["name"]: each for each in _dig(pod, "status", "containerStatuses") or []}
+    statuses = {each["name"]: each for each in dig(pod, "status", "containerStatuses") or []}
     return [
         _summarise_container(container, statuses.get(container["name"], {}))
-        for container in _dig(pod, "spec", "containers") or []
+        for container in dig(pod, "spec", "containers") or []
     ]
 
 
@@ -186,9 +183,9 @@ def _summarise_container(container: JsonObject, status: JsonObject) -> JsonObjec
 
 
 def _pod_status(pod: JsonObject) -> str:
-    if _dig(pod, "metadata", "deletionTimestamp"):
+    if dig(pod, "metadata", "deletionTimestamp"):
         return "Terminating"
-    return str(_dig(pod, "status", "phase") or "Unknown")
+    return str(dig(pod, "status", "phase") or "Unknown")
 
 
 def _pod_reason(pod: JsonObject, containers: Sequence[JsonObject]) -> str | None:
@@ -199,57 +196,26 @@ def _pod_reason(pod: JsonObject, containers: Sequence[JsonObject]) -> str | None
     unscheduled = next(
         (
             each.get("reason")
-            for each in _dig(pod, "status", "conditions") or []
+            for each in dig(pod, "status", "conditions") or []
             if each.get("type") == "PodScheduled" and each.get("status") == "False"
         ),
         None,
     )
-    return told or _dig(pod, "status", "reason") or unscheduled
+    return told or dig(pod, "status", "reason") or unscheduled
 
 
 def _runs(pod: JsonObject) -> bool:
-    if _dig(pod, "status", "phase") == "Succeeded":
+    if dig(pod, "status", "phase") == "Succeeded":
         return True
-    return any(each["type"] == "Ready" for each in _true_conditions(pod))
+    return any(each["type"] == "Ready" for each in true_conditions(pod))
 
 
 def _is_available(deployment: JsonObject) -> bool:
-    desired = _dig(deployment, "spec", "replicas")
-    ready = _dig(deployment, "status", "readyReplicas") or 0
-    updated = _dig(deployment, "status", "updatedReplicas") or 0
+    desired = dig(deployment, "spec", "replicas")
+    ready = dig(deployment, "status", "readyReplicas") or 0
+    updated = dig(deployment, "status", "updatedReplicas") or 0
     return bool(min(ready, updated) >= (1 if desired is None else desired))
 
 
 def _is_complete(job: JsonObject) -> bool:
-    return any(each["type"] == "Complete" for each in _true_conditions(job))
-
-
-def _true_conditions(thing: JsonObject) -> list[JsonObject]:
-    conditions = _dig(thing, "status", "conditions") or []
-    return [each for each in conditions if each.get("status") == "True"]
-
-
-def _last_seen(event: JsonObject) -> str:
-    found = (
-        event.get("lastTimestamp")
-        or _dig(event, "series", "lastObservedTime")
-        or event.get("eventTime")
-        or _created(event)
-    )
-    return str(found or "")
-
-
-def _name(thing: JsonObject) -> str:
-    return str(thing["metadata"]["name"])
-
-
-def _created(thing: JsonObject) -> str | None:
-    created = thing["metadata"].get("creationTimestamp")
-    return None if created is None else str(created)
-
-
-def _dig(thing: JsonObject, *keys: str) -> Any:  # noqa: ANN401 - a Kubernetes object's inside has no static type
-    found: Any = thing
-    for key in keys:
-        found = (found or {}).get(key)
-    return found
+    return any(each["type"] == "Complete" for each in true_conditions(job))

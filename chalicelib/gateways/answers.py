@@ -5,16 +5,16 @@ pk IDEMPOTENCY#<token id>#<key>    sk REQUEST
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from botocore.exceptions import ClientError
 
 from chalicelib.domain.errors import Conflict, Refused
 from chalicelib.gateways.aws import CONDITION_FAILED, AwsClients, aws_errors, error_code
-from chalicelib.gateways.dynamodb import Item, from_item, to_item
-from chalicelib.ports import StoredAnswer
+from chalicelib.gateways.table import Item, from_item, to_item
+from chalicelib.ports import KeyClaim, StoredAnswer
 
 _SERVICE: Final = "DynamoDB"
 _IS_OURS: Final = "lease_owner = :owner"
@@ -30,9 +30,7 @@ class DynamoAnswerStore:
         self._table = table
         self._clock = clock
 
-    def claim(
-        self, key: str, digest: str, *, owner: str, lease_seconds: int
-    ) -> StoredAnswer | None:
+    def claim(self, key: str, digest: str, *, owner: str, lease_seconds: int) -> KeyClaim:
         """See AnswerStore. One conditional put decides among all callers."""
         now = int(self._clock())
         claim = {
@@ -45,19 +43,21 @@ class DynamoAnswerStore:
         }
         with aws_errors(_SERVICE):
             try:
-                self._aws.dynamodb.put_item(
+                answer = self._aws.dynamodb.put_item(
                     TableName=self._table,
                     Item=to_item(claim),
                     ConditionExpression="attribute_not_exists(pk) OR expires_at <= :now"
                     " OR (digest = :digest AND lease_until <= :now)",
                     ExpressionAttributeValues=to_item({":now": now, ":digest": digest}),
+                    ReturnValues="ALL_OLD",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             except ClientError as error:
                 if error_code(error) != CONDITION_FAILED:
                     raise
-                return _answer_in(from_item(cast("Item", error.response)["Item"]), digest, now)
-        return None
+                found = from_item(cast("Item", error.response).get("Item", {}))
+                return KeyClaim(_answer_in(found, digest, now))
+        return KeyClaim(is_repeat=_is_alive(answer.get("Attributes"), now))
 
     def keep(self, key: str, answer: StoredAnswer, *, owner: str) -> None:
         """See AnswerStore."""
@@ -103,7 +103,14 @@ def _key(key: str) -> Item:
     return {"pk": f"IDEMPOTENCY#{key}", "sk": "REQUEST"}
 
 
+def _is_alive(attributes: Mapping[str, Any] | None, now: int) -> bool:
+    return bool(attributes) and from_item(attributes or {})["expires_at"] > now
+
+
 def _answer_in(item: Item, digest: str, now: int) -> StoredAnswer:
+    if not item:
+        msg = "What was kept for this Idempotency-Key expired at this very moment. Try again."
+        raise Conflict(msg, code="idempotency_key_in_use", retry_after_seconds=1)
     if item["digest"] != digest:
         msg = "This Idempotency-Key was used for another request. Use a new key."
         raise Refused(msg, code="idempotency_key_reused")

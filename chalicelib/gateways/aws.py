@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from chalicelib.domain.errors import UpstreamFailed, UpstreamUnreachable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
@@ -77,6 +79,12 @@ class AwsClients:
             return self._session.client("s3", config=CLIENT_CONFIG)
 
     @cached_property
+    def lambda_(self) -> "LambdaClient":
+        """The Lambda client."""
+        with self._lock:
+            return self._session.client("lambda", config=CLIENT_CONFIG)
+
+    @cached_property
     def secretsmanager(self) -> "SecretsManagerClient":
         """The Secrets Manager client."""
         with self._lock:
@@ -94,7 +102,7 @@ def aws_errors(service: str) -> Iterator[None]:
             raise UpstreamUnreachable(msg, code=f"{_slug(service)}_busy") from error
         msg = f"{service} refused a request of the API. Ask an admin to look at its logs."
         raise UpstreamFailed(msg, code=f"{_slug(service)}_failed") from error
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         msg = f"{service} cannot be reached. Try again."
         raise UpstreamUnreachable(msg, code=f"{_slug(service)}_unreachable") from error
 

@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -27,7 +29,7 @@ from chalicelib.gateways.cluster_errors import (
     ClusterAnswer,
     cluster_error,
 )
-from chalicelib.ports import Cluster, LogQuery, SecretSummary
+from chalicelib.ports import Applied, Cluster, LogQuery, SecretSummary
 
 if TYPE_CHECKING:
     from kubernetes.dynamic import DynamicClient
@@ -147,7 +149,7 @@ class _OpenCluster:
         force: bool,
         dry_run: bool = False,
         newly_permitted: bool = False,
-    ) -> JsonObject:
+    ) -> Applied:
         """See Cluster."""
         ref = ref_of(manifest)
         query = [("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")]
@@ -155,7 +157,15 @@ class _OpenCluster:
         path = _path(ref.kind, ref.namespace, ref.name)
         query += _dry_run(dry_run)
         call = _Call("PATCH", path, query, manifest, _APPLY, newly_permitted=newly_permitted)
-        return _parse(self._call(call))
+        started = time.monotonic()
+        answer, _ = self._exchange(call)
+        _require_success(answer)
+        applied = _parse(answer.body)
+        return Applied(
+            applied,
+            was_created=answer.status == HTTPStatus.CREATED,
+            was_changed=_was_changed(applied, answer, time.monotonic() - started),
+        )
 
     def create(self, manifest: JsonObject, *, dry_run: bool = False) -> bool:
         """See Cluster."""
@@ -298,6 +308,23 @@ def _parse(
         return _mapping(json.loads(body, object_pairs_hook=hook))
     except (ValueError, RecursionError):
         raise not_understood() from None
+
+
+def _was_changed(applied: JsonObject, answer: ClusterAnswer, took_seconds: float) -> bool:
+    """Tell whether this very apply changed the object, by the date of our manager's entry.
+
+    An apply that changes nothing leaves the date; one that changes anything sets it, in whole
+    seconds, by the clock of the server that answers. Source: managedFieldsUpdater.Apply in
+    structured-merge-diff's wiring, k8s.io/apimachinery/pkg/util/managedfields/internal.
+    """
+    entries = _metadata(applied).get("managedFields") or []
+    ours = {"manager": FIELD_MANAGER, "operation": "Apply"}
+    try:
+        dated = next(each["time"] for each in entries if ours.items() <= each.items())
+        age = parsedate_to_datetime(answer.headers["Date"]) - datetime.fromisoformat(dated)
+    except (AttributeError, KeyError, StopIteration, TypeError, ValueError):
+        return True
+    return age.total_seconds() <= took_seconds + 1
 
 
 def _items(value: object) -> list[JsonObject]:

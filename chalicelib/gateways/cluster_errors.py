@@ -1,10 +1,13 @@
 """What a Kubernetes API server's answers mean to us.
 
-The server's text stays here: it may quote a manifest, a user name or a webhook's secrets. Only
-the machine-readable reason decides. Source: Kubernetes API conventions, "Response status kind".
+The server's text stays here: it may quote a manifest, a user name or a webhook's secrets. What
+decides is the machine-readable reason, and what is told of the text is only what has the exact
+shape of a field's path, a manager's name or a quota's figures. Sources: Kubernetes API conventions,
+"Response status kind"; the quota plugin's wording in k8s.io/apiserver, resourcequota/controller.go.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -21,6 +24,13 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.plan import namespace_terminating
 
 _LONGEST_RETRY_AFTER: Final = 30
+_MOST_NAMED: Final = 8
+_FIELD: Final = re.compile(r"[A-Za-z0-9_.\[\]/:=\"-]{1,120}")
+_MANAGER: Final = re.compile(r'conflict with "([A-Za-z0-9_.:/ -]{1,64})"')
+_QUOTA: Final = re.compile(
+    r"exceeded quota: (?P<name>[a-z0-9.-]{1,253}), requested: (?P<requested>[\w./=,-]{1,300}), "
+    r"used: (?P<used>[\w./=,-]{1,300}), limited: (?P<limited>[\w./=,-]{1,300})"
+)
 
 
 class AlreadyExists(Conflict):
@@ -72,7 +82,9 @@ def cluster_error(answer: ClusterAnswer) -> ApiError:
     if answer.status == HTTPStatus.CONFLICT:
         return _conflict(status)
     if answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}:
-        return Refused("The cluster refuses this object.", code="cluster_refused")
+        return _invalid(status)
+    if answer.status == HTTPStatus.FORBIDDEN:
+        return _forbidden(status)
     return _failure(answer)
 
 
@@ -80,9 +92,6 @@ def _failure(answer: ClusterAnswer) -> ApiError:
     if answer.status == HTTPStatus.UNAUTHORIZED:
         msg = "The cluster refuses the API's credentials. Ask an admin to store a new kubeconfig."
         return UpstreamFailed(msg, code="cluster_auth")
-    if answer.status == HTTPStatus.FORBIDDEN:
-        msg = "The cluster does not permit the API to do this. Ask an admin to check its roles."
-        return UpstreamFailed(msg, code="cluster_forbidden")
     if answer.status == 0:
         msg = "The cluster cannot be reached. Try again."
         return UpstreamUnreachable(msg, code="cluster_unreachable")
@@ -94,20 +103,74 @@ def _failure(answer: ClusterAnswer) -> ApiError:
     return UpstreamFailed(msg, code="cluster_failed")
 
 
+def _invalid(status: dict[str, Any]) -> Refused:
+    faults = [
+        f"{field} ({cause.get('reason')})"
+        for cause in _causes(status)
+        if _FIELD.fullmatch(field := str(cause.get("field")))
+        and _FIELD.fullmatch(str(cause.get("reason")))
+    ]
+    if not faults:
+        return Refused("The cluster refuses this object.", code="cluster_refused")
+    msg = (
+        f"The cluster refuses this object because of {_listed(faults)}. Correct that; what cannot "
+        "change in an existing object can in one with another name."
+    )
+    return Refused(msg, code="cluster_refused")
+
+
+def _forbidden(status: dict[str, Any]) -> ApiError:
+    message = str(status.get("message"))
+    if quota := _QUOTA.search(message):
+        msg = (
+            f"The friend's quota {quota['name']} admits no more of this: requested "
+            f"{quota['requested']}, used {quota['used']}, limited to {quota['limited']}. "
+            "Delete what is not needed, or ask for less."
+        )
+        return Refused(msg, code="quota_exceeded")
+    if 'admission webhook "' in message or "ValidatingAdmissionPolicy" in message:
+        msg = "A policy of the cluster refuses this object. Ask an admin which."
+        return Refused(msg, code="cluster_policy")
+    msg = "The cluster does not permit the API to do this. Ask an admin to check its roles."
+    return UpstreamFailed(msg, code="cluster_forbidden")
+
+
 def _conflict(status: dict[str, Any]) -> Conflict:
     if status.get("reason") == "AlreadyExists":
         return AlreadyExists("The object exists already.")
+    held = [cause for cause in _causes(status) if cause.get("reason") == "FieldManagerConflict"]
+    if held:
+        return _field_conflict(held)
     msg = "The object was changed by somebody else at the same moment. Try again."
     return Conflict(msg, code="cluster_conflict", retry_after_seconds=1)
 
 
+def _field_conflict(causes: list[dict[str, Any]]) -> Conflict:
+    fields = [field for cause in causes if _FIELD.fullmatch(field := str(cause.get("field")))]
+    managers = {
+        found[1] for cause in causes if (found := _MANAGER.search(str(cause.get("message"))))
+    }
+    msg = (
+        f"Another field manager ({_listed(sorted(managers)) or 'unknown'}) holds "
+        f"{_listed(fields) or 'fields of this object'}. Leave these fields out, or have its owner "
+        "give them up; nothing is taken over by force."
+    )
+    return Conflict(msg, code="field_conflict")
+
+
+def _listed(words: list[str]) -> str:
+    more = len(words) - _MOST_NAMED
+    return ", ".join(words[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
 def _is_terminating(status: dict[str, Any]) -> bool:
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in _causes(status))
+
+
+def _causes(status: dict[str, Any]) -> list[dict[str, Any]]:
     details = status.get("details")
     causes = details.get("causes") if isinstance(details, dict) else None
-    return any(
-        isinstance(cause, dict) and cause.get("reason") == "NamespaceTerminating"
-        for cause in (causes if isinstance(causes, list) else [])
-    )
+    return [each for each in causes if isinstance(each, dict)] if isinstance(causes, list) else []
 
 
 def _status_of(answer: ClusterAnswer) -> dict[str, Any]:

@@ -1,20 +1,16 @@
 """Friends in one DynamoDB table. What spans items is one transaction: all of it, or nothing.
 
 pk                       sk               what
-FRIEND#alice             PROFILE          the friend; indexed by list_pk, list_sk
+FRIEND#alice             PROFILE          the friend and the line of its operations; indexed
+                                          by list_pk, list_sk
 FRIEND#alice             AGENT#mochi      a friendship; indexed by agent_pk, agent_sk
 IDENTITY#discord#<id>    CLAIM            who owns a platform id
 """
 
-import random
-import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Final
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.exceptions import ClientError
-
-from chalicelib.domain.errors import NotFound, UpstreamUnreachable
+from chalicelib.domain.errors import NotFound
 from chalicelib.domain.fields import contact_fields, identities_of, names_taken
 from chalicelib.domain.model import (
     Contact,
@@ -26,78 +22,64 @@ from chalicelib.domain.model import (
     Identity,
     Phase,
     Platform,
+    Queue,
 )
-from chalicelib.gateways.aws import CONDITION_FAILED, AwsClients, aws_errors, error_code
+from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import StaleVersion
-
-Item = dict[str, Any]
 
 FRIENDS_INDEX: Final = "friends"
 AGENT_INDEX: Final = "by_agent"
-_SERVICE: Final = "DynamoDB"
+PROFILE: Final = "PROFILE"
 _ALL_FRIENDS: Final = "FRIENDS"
-_PROFILE: Final = "PROFILE"
 _CLAIM: Final = "CLAIM"
 _AGENT_PREFIX: Final = "AGENT#"
-_TRANSACTION_TRIES: Final = 4
-# The reasons for which a transaction may be cancelled and the next step is ours to decide.
-_DECIDABLE: Final = frozenset({"None", "ConditionalCheckFailed", "TransactionConflict"})
-
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
 
 
 class DynamoFriendStore:
     """The FriendStore of ports.py."""
 
-    def __init__(self, aws: AwsClients, table: str) -> None:
-        """Keep the clients; nothing is called yet."""
-        self._aws = aws
+    def __init__(self, table: Table) -> None:
+        """Keep the table; nothing is called yet."""
         self._table = table
 
     def load(self, friend_id: str) -> FriendRecord | None:
         """See FriendStore."""
-        items = self._query(
+        items = self._table.query(
             KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=to_item({":pk": _friend_pk(friend_id)}),
+            ExpressionAttributeValues=to_item({":pk": friend_pk(friend_id)}),
             ConsistentRead=True,
         )
-        friend = next((_to_friend(item) for item in items if item["sk"] == _PROFILE), None)
-        if friend is None:
+        profile = next((item for item in items if item["sk"] == PROFILE), None)
+        if profile is None:
             return None
         friendships = (
             _to_friendship(item)
             for item in items
-            if item["sk"].startswith(_AGENT_PREFIX) and item["uid"] == friend.uid
+            if item["sk"].startswith(_AGENT_PREFIX) and item["uid"] == profile["uid"]
         )
-        return FriendRecord(friend, tuple(friendships))
+        return FriendRecord(to_friend(profile), tuple(friendships), to_queue(profile))
 
     def list_page(self, *, limit: int, after: str | None) -> FriendPage:
         """See FriendStore."""
         start = {} if after is None else {"ExclusiveStartKey": to_item(_list_key(after))}
-        items = self._query(
+        items = self._table.query(
             most=limit + 1,
             IndexName=FRIENDS_INDEX,
             KeyConditionExpression="list_pk = :all",
             ExpressionAttributeValues=to_item({":all": _ALL_FRIENDS}),
             **start,
         )
-        friends = tuple(_to_friend(item) for item in items[:limit])
+        friends = tuple(to_friend(item) for item in items[:limit])
         return FriendPage(friends, friends[-1].id if len(items) > limit else None)
 
     def find_owner(self, identity: Identity) -> str | None:
         """See FriendStore."""
-        with aws_errors(_SERVICE):
-            answer = self._aws.dynamodb.get_item(
-                TableName=self._table,
-                Key=to_item({"pk": _identity_pk(identity), "sk": _CLAIM}),
-                ConsistentRead=True,
-            )
-        return from_item(answer["Item"])["friend_id"] if "Item" in answer else None
+        claim = self._table.get(_identity_pk(identity), _CLAIM)
+        return None if claim is None else str(claim["friend_id"])
 
     def statuses_of(self, agent_id: str) -> Mapping[str, FriendshipStatus]:
         """See FriendStore."""
-        items = self._query(
+        items = self._table.query(
             IndexName=AGENT_INDEX,
             KeyConditionExpression="agent_pk = :agent",
             ExpressionAttributeValues=to_item({":agent": f"{_AGENT_PREFIX}{agent_id}"}),
@@ -107,151 +89,72 @@ class DynamoFriendStore:
     def create(self, friend: Friend, friendship: Friendship | None) -> None:
         """See FriendStore."""
         identities = identities_of(friend.contact)
-        actions = [self._put_new(_friend_item(friend))]
-        actions += [self._put_new(_claim_item(friend, identity)) for identity in identities]
+        actions = [self._table.put_new_action(_friend_item(friend))]
+        actions += [
+            self._table.put_new_action(_claim_item(friend, identity)) for identity in identities
+        ]
         if friendship is not None:
-            actions.append({"Put": self._item(_friendship_item(friend, friendship))})
+            actions.append(self._table.put_action(_friendship_item(friend, friendship)))
         names = ["id", *(identity.platform.field for identity in identities)]
-        _require_ours(friend, names, self._transact(actions))
+        _require_ours(friend, names, self._table.transact(actions))
 
     def update_contact(self, before: Friend, after: Friend) -> None:
         """See FriendStore."""
         old, new = set(identities_of(before.contact)), set(identities_of(after.contact))
         claimed, dropped = sorted(new - old, key=_identity_pk), old - new
         actions = [self._update_row(before, _contact_attributes(after))]
-        actions += [self._put_new(_claim_item(after, identity)) for identity in claimed]
-        actions += [self._delete(_identity_pk(identity), _CLAIM) for identity in dropped]
-        found = self._transact(actions)
+        actions += [
+            self._table.put_new_action(_claim_item(after, identity)) for identity in claimed
+        ]
+        actions += [
+            self._table.delete_action(_identity_pk(identity), _CLAIM) for identity in dropped
+        ]
+        found = self._table.transact(actions)
         if found and found[0] is not None and not _is_written(found[0], after):
             raise StaleVersion
         _require_ours(after, [identity.platform.field for identity in claimed], found[1:])
 
     def mark_ready(self, friend: Friend) -> Friend:
         """See FriendStore."""
-        with aws_errors(_SERVICE):
-            try:
-                answer = self._aws.dynamodb.update_item(
-                    TableName=self._table,
-                    Key=to_item({"pk": _friend_pk(friend.id), "sk": _PROFILE}),
-                    UpdateExpression="SET phase = :ready, version = version + :one",
-                    ConditionExpression="uid = :uid",
-                    ExpressionAttributeValues=to_item(
-                        {":ready": Phase.READY, ":one": 1, ":uid": friend.uid}
-                    ),
-                    ReturnValues="ALL_NEW",
-                )
-            except ClientError as error:
-                if error_code(error) != CONDITION_FAILED:
-                    raise
-                msg = "The friend was deleted meanwhile."
-                raise NotFound(msg, code="friend_not_found") from error
-        return _to_friend(from_item(answer["Attributes"]))
+        ready = self._table.update_action(
+            friend_pk(friend.id),
+            PROFILE,
+            when="uid = :uid",
+            values={":uid": friend.uid, ":one": 1},
+            sets={"phase": Phase.READY},
+            also="version = version + :one",
+        )
+        try:
+            return to_friend(self._table.update(ready))
+        except ConditionFailed as error:
+            msg = "The friend was deleted meanwhile."
+            raise NotFound(msg, code="friend_not_found") from error
 
     def put_friendship(self, friend: Friend, friendship: Friendship) -> None:
         """See FriendStore."""
-        put = {"Put": self._item(_friendship_item(friend, friendship))}
+        put = self._table.put_action(_friendship_item(friend, friendship))
         self._transact_at_version(friend, put)
 
     def delete_friendship(self, friend: Friend, agent_id: str) -> None:
         """See FriendStore."""
         self._transact_at_version(
-            friend, self._delete(_friend_pk(friend.id), f"{_AGENT_PREFIX}{agent_id}")
+            friend, self._table.delete_action(friend_pk(friend.id), f"{_AGENT_PREFIX}{agent_id}")
         )
 
-    def _query(self, *, most: int | None = None, **query: Any) -> list[Item]:  # noqa: ANN401 - botocore's own arguments
-        """Return the query's items, page after page, up to most of them."""
-        items: list[Item] = []
-        with aws_errors(_SERVICE):
-            while True:
-                if most is not None:
-                    query["Limit"] = most - len(items)
-                page = self._aws.dynamodb.query(TableName=self._table, **query)
-                items += [from_item(item) for item in page["Items"]]
-                if "LastEvaluatedKey" not in page or len(items) == most:
-                    return items
-                query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
     def _transact_at_version(self, friend: Friend, action: Item) -> None:
-        if self._transact([self._update_row(friend, {}), action]):
+        if self._table.transact([self._update_row(friend, {}), action]):
             raise StaleVersion
-
-    def _transact(self, actions: Sequence[Item]) -> list[Item | None]:
-        """Write all of the actions or none.
-
-        Returns nothing when all are written. When a condition did not hold, nothing is written,
-        and the answer has for each action the item that stood in its way, or None.
-        """
-        for attempt in range(_TRANSACTION_TRIES):
-            reasons = self._try_transaction(actions)
-            if any(reason["Code"] == "ConditionalCheckFailed" for reason in reasons):
-                return [_obstacle(reason) for reason in reasons]
-            if not reasons:
-                return []
-            # Another transaction holds one of the items: stand back for a random moment.
-            time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, no secret
-        msg = "Others are changing the same records. Try again."
-        raise UpstreamUnreachable(msg, code="dynamodb_busy", retry_after_seconds=1)
-
-    def _try_transaction(self, actions: Sequence[Item]) -> Sequence[Any]:
-        with aws_errors(_SERVICE):
-            try:
-                self._aws.dynamodb.transact_write_items(TransactItems=cast("Any", actions))
-            except ClientError as error:
-                if error_code(error) != "TransactionCanceledException":
-                    raise
-                reasons = error.response["CancellationReasons"]
-                if not {str(reason["Code"]) for reason in reasons} <= _DECIDABLE:
-                    raise
-                return reasons
-        return ()
-
-    def _item(self, item: Item) -> Item:
-        return {"TableName": self._table, "Item": to_item(item)}
-
-    def _put_new(self, item: Item) -> Item:
-        return {
-            "Put": {
-                **self._item(item),
-                "ConditionExpression": "attribute_not_exists(pk)",
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
-        }
-
-    def _delete(self, pk: str, sk: str) -> Item:
-        return {"Delete": {"TableName": self._table, "Key": to_item({"pk": pk, "sk": sk})}}
 
     def _update_row(self, friend: Friend, attributes: Item) -> Item:
         """Return the action that moves the friend's row from this version to the next."""
-        names = {f"#{name}": name for name in attributes}
-        values = {f":{name}": value for name, value in attributes.items()}
-        sets = [f"#{name} = :{name}" for name in attributes]
-        update = {
-            "TableName": self._table,
-            "Key": to_item({"pk": _friend_pk(friend.id), "sk": _PROFILE}),
-            "UpdateExpression": f"SET {', '.join(['version = version + :one', *sets])}",
-            "ConditionExpression": "uid = :uid AND version = :version",
-            "ExpressionAttributeValues": to_item(
-                {":one": 1, ":uid": friend.uid, ":version": friend.version, **values}
-            ),
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-        return {"Update": update | ({"ExpressionAttributeNames": names} if names else {})}
-
-
-def to_item(values: Mapping[str, Any]) -> Item:
-    """Return plain values in DynamoDB's typed JSON."""
-    return {key: _serialize(value) for key, value in values.items()}
-
-
-def from_item(item: Mapping[str, Any]) -> Item:
-    """Return plain values from DynamoDB's typed JSON; its numbers become Decimal."""
-    return {key: _deserialize(value) for key, value in item.items()}
-
-
-def _obstacle(reason: Item) -> Item | None:
-    if reason["Code"] != "ConditionalCheckFailed":
-        return None
-    return from_item(reason.get("Item", {}))
+        return self._table.update_action(
+            friend_pk(friend.id),
+            PROFILE,
+            when="uid = :uid AND version = :version",
+            values={":uid": friend.uid, ":version": friend.version, ":one": 1},
+            sets=attributes,
+            also="version = version + :one",
+        )
 
 
 def _require_ours(friend: Friend, names: Sequence[str], obstacles: Sequence[Item | None]) -> None:
@@ -273,7 +176,8 @@ def _is_written(item: Item, after: Friend) -> bool:
     return item.get("uid") == after.uid and item.get("updated_at") == after.updated_at
 
 
-def _friend_pk(friend_id: str) -> str:
+def friend_pk(friend_id: str) -> str:
+    """Return the partition of everything about one friend but the operations."""
     return f"FRIEND#{friend_id}"
 
 
@@ -283,8 +187,8 @@ def _identity_pk(identity: Identity) -> str:
 
 def _list_key(friend_id: str) -> Item:
     return {
-        "pk": _friend_pk(friend_id),
-        "sk": _PROFILE,
+        "pk": friend_pk(friend_id),
+        "sk": PROFILE,
         "list_pk": _ALL_FRIENDS,
         "list_sk": friend_id,
     }
@@ -306,6 +210,8 @@ def _friend_item(friend: Friend) -> Item:
         "tier": friend.tier,
         "created_at": friend.created_at,
         "request": friend.request,
+        "accepted": 0,
+        "finished": 0,
     }
 
 
@@ -320,7 +226,7 @@ def _claim_item(friend: Friend, identity: Identity) -> Item:
 
 def _friendship_item(friend: Friend, friendship: Friendship) -> Item:
     return {
-        "pk": _friend_pk(friend.id),
+        "pk": friend_pk(friend.id),
         "sk": f"{_AGENT_PREFIX}{friendship.agent_id}",
         "agent_pk": f"{_AGENT_PREFIX}{friendship.agent_id}",
         "agent_sk": friend.id,
@@ -330,7 +236,8 @@ def _friendship_item(friend: Friend, friendship: Friendship) -> Item:
     }
 
 
-def _to_friend(item: Item) -> Friend:
+def to_friend(item: Item) -> Friend:
+    """Return the friend of a row."""
     channel = item["preferred_channel"]
     return Friend(
         id=item["id"],
@@ -349,6 +256,17 @@ def _to_friend(item: Item) -> Friend:
         created_at=item["created_at"],
         updated_at=item["updated_at"],
         request=item["request"],
+    )
+
+
+def to_queue(item: Item) -> Queue:
+    """Return the line of operations that the friend's row keeps."""
+    return Queue(
+        accepted=int(item["accepted"]),
+        finished=int(item["finished"]),
+        ran_at=item.get("ran_at"),
+        lease_owner=item.get("lease_owner"),
+        lease_until=int(item.get("lease_until", 0)),
     )
 
 

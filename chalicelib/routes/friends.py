@@ -5,7 +5,6 @@ import binascii
 from collections.abc import Mapping
 from functools import partial
 from typing import Final
-from urllib.parse import urlencode
 
 from chalicelib.domain.errors import ApiError, Fault, InvalidInput, NotFound
 from chalicelib.domain.fields import (
@@ -24,7 +23,7 @@ from chalicelib.domain.presentation import (
     present_record,
 )
 from chalicelib.routes.http import Answer, Request, invalid
-from chalicelib.routes.idempotency import once
+from chalicelib.routes.idempotency import Attempt, once
 from chalicelib.routes.services import Services
 from chalicelib.services.friends import Outcome
 
@@ -46,9 +45,8 @@ def list_friends(services: Services, request: Request) -> Answer:
     )
     headers = {}
     if page.after is not None:
-        # Like Request.reference_to: without a path, it is the path that was asked.
-        following = {"limit": limit or _LARGEST_PAGE, "cursor": _cursor(page.after)}
-        headers["Link"] = f'<?{urlencode(following)}>; rel="next"'
+        cursor = _cursor(page.after)
+        headers["Link"] = request.link_to_next(limit=limit or _LARGEST_PAGE, cursor=cursor)
     return Answer([present_friend(friend) for friend in page.friends], headers=headers)
 
 
@@ -95,9 +93,9 @@ def delete_friendship(services: Services, request: Request) -> Answer:
     return Answer({"ok": True})
 
 
-def _create(services: Services, request: Request, new: NewFriend, record: str | None) -> Answer:
+def _create(services: Services, request: Request, new: NewFriend, attempt: Attempt) -> Answer:
     outcome = services.friends.register(
-        request.principal, new, request=record, deadline=request.deadline
+        request.principal, new, request=attempt.record, deadline=request.deadline
     )
     location = {"Location": request.reference_to(f"/api/friends/{outcome.friend.id}")}
     return _changed(outcome, 201, location)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import Fault, InvalidInput, Unauthenticated, UnsupportedMediaType
@@ -58,6 +59,18 @@ class Request:
         which the API is told of (RFC 3986, section 5.2).
         """
         return "../" * (self.route.count("/") - 1) + path.lstrip("/")
+
+    def link_to_next(self, **parameters: str | int) -> str:
+        """Return the Link header's value that leads from this page to the next.
+
+        Like reference_to: without a path, it is the path that was asked.
+        """
+        return f'<?{urlencode(parameters)}>; rel="next"'
+
+    def prefers(self, preference: str) -> bool:
+        """Tell whether a Prefer header asks for this (RFC 7240); what is unknown is ignored."""
+        wishes = ",".join(self.headers.get("prefer", ())).split(",")
+        return any(wish.split(";")[0].strip().lower() == preference for wish in wishes)
 
     def friend_id(self) -> str:
         """Return the friend's id from the path."""
@@ -126,18 +139,22 @@ class Request:
             raise invalid(f"?{name}", f"{name} must be a whole number {limits}.")
         return number
 
-    def json_object(self) -> JsonObject:
-        """Return the body, a JSON object. Raises UnsupportedMediaType and BodyTooLarge too."""
+    def json_value(self) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the body, any JSON. Raises UnsupportedMediaType and BodyTooLarge too."""
         if self.header("Content-Encoding") not in {None, "identity"}:
             msg = "Send the body without a Content-Encoding."
             raise UnsupportedMediaType(msg)
         if not self.raw_body:
-            msg = "Send a JSON object as the body."
+            msg = "Send the body as JSON: it is empty."
             raise InvalidInput(msg, code="malformed_json")
         if not _CONTENT_TYPE.fullmatch(self.header("Content-Type") or ""):
             msg = "Send the body as Content-Type: application/json, in UTF-8."
             raise UnsupportedMediaType(msg)
-        value = parse_json(self.raw_body)
+        return parse_json(self.raw_body)
+
+    def json_object(self) -> JsonObject:
+        """Return the body, a JSON object. Raises as json_value does."""
+        value = self.json_value()
         if not isinstance(value, dict):
             raise invalid("", "The body must be a JSON object.")
         return value

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from chalicelib.domain.errors import ApiError, InvalidInput, Refused
@@ -19,40 +20,51 @@ _KEPT_ERRORS: Final = (InvalidInput, Refused)
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One try of a request.
+
+    record is a name for the request that a repeat will have too, or None without a key. is_repeat
+    says that an earlier try died before it could answer: its work may be there.
+    """
+
+    record: str | None = None
+    is_repeat: bool = False
+
+
 def once(
     answers: AnswerStore,
     request: Request,
     body: object,
-    run: Callable[[str | None], Answer],
-    permit: Callable[[], None] | None = None,
+    run: Callable[[Attempt], Answer],
+    permit: Callable[[], object] | None = None,
 ) -> Answer:
     """Run the request, or answer as the first one with its Idempotency-Key was answered.
 
     body is the parsed body: the same JSON, spaced or ordered differently, is the same request.
-    run receives a name for this request that a repeat will have too, or None without a key.
     permit, where given, raises Forbidden for a caller that may not see a kept answer any more.
     Kept are successes and refusals of the request itself (400, 422); what depends on the state of
     the world is decided anew, so that trying again works once it has changed.
     """
     key = request.idempotency_key()
     if key is None:
-        return run(None)
+        return run(Attempt())
     record = f"{request.principal.token_id}#{key}"
     owner, digest = request.request_id, _digest(request, body)
-    stored = answers.claim(record, digest, owner=owner, lease_seconds=_LEASE_SECONDS)
-    if stored is not None:
+    claim = answers.claim(record, digest, owner=owner, lease_seconds=_LEASE_SECONDS)
+    if claim.answer is not None:
         if permit is not None:
             permit()
-        return _replay(stored, request.request_id)
+        return _replay(claim.answer, request.request_id)
     try:
-        answer = run(f"{record}#{digest}")
+        answer = run(Attempt(f"{record}#{digest}", claim.is_repeat))
     except ApiError as error:
         if not isinstance(error, _KEPT_ERRORS):
-            answers.release(record, owner=owner)
+            _release(answers, record, owner)
             raise
         answer = error_answer(error, request.request_id)
     except Exception:
-        answers.release(record, owner=owner)
+        _release(answers, record, owner)
         raise
     _keep(answers, record, answer, owner)
     return answer
@@ -65,6 +77,14 @@ def _keep(answers: AnswerStore, record: str, answer: Answer, owner: str) -> None
     except ApiError:
         # The work is done: a repeat waits for the lease to run out, and finds it done.
         _log.warning("an answer could not be kept for its Idempotency-Key")
+
+
+def _release(answers: AnswerStore, record: str, owner: str) -> None:
+    try:
+        answers.release(record, owner=owner)
+    except ApiError:
+        # What went wrong first is what the caller has to know; the lease runs out by itself.
+        _log.warning("an Idempotency-Key could not be given back")
 
 
 def _replay(stored: StoredAnswer, request_id: str) -> Answer:

@@ -8,7 +8,7 @@ from chalicelib.domain.model import Friend, JsonObject
 from chalicelib.domain.plan import Change
 from chalicelib.ports import SecretSummary
 from chalicelib.routes.http import Answer, Request, invalid, is_object_name
-from chalicelib.routes.idempotency import once
+from chalicelib.routes.idempotency import Attempt, once
 from chalicelib.routes.services import Services
 from chalicelib.services.namespaces import LogRequest
 
@@ -78,7 +78,7 @@ def _provision(
     request: Request,
     friend: Friend,
     dry_run: bool,  # noqa: FBT001 - bound by position in partial
-    _: str | None,
+    _: Attempt,
 ) -> Answer:
     changes = services.friends.provision(friend, request.deadline, dry_run=dry_run)
     objects = [_present_change(change) for change in changes]

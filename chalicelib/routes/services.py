@@ -8,6 +8,7 @@ from chalicelib.ports import AnswerStore, TokenSource
 from chalicelib.services.access import Access
 from chalicelib.services.friends import Friends
 from chalicelib.services.namespaces import Namespaces
+from chalicelib.services.operations import Operations
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Services:
     access: Access
     friends: Friends
     namespaces: Namespaces
+    operations: Operations
     tokens: TokenSource
     answers: AnswerStore
     now: Callable[[], datetime]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import (
@@ -38,13 +37,12 @@ from chalicelib.domain.plan import NAMESPACE_NOT_OURS, Change
 from chalicelib.domain.presentation import build_profile, etag_of
 from chalicelib.domain.tiers import DEFAULT_TIER
 from chalicelib.domain.timestamps import timestamp
-from chalicelib.ports import FriendStore, StaleVersion, Workspace
+from chalicelib.ports import FriendStore, Workspace
 from chalicelib.services.access import Access
 from chalicelib.services.concurrency import both, side_by_side
 from chalicelib.services.provisioning import Provisioner
+from chalicelib.services.stale import retry_stale
 
-T = TypeVar("T")
-_ATTEMPTS = 4
 # A cluster that hangs must leave time to record the friend.
 _LOOK_SECONDS = 8.0
 
@@ -129,9 +127,7 @@ class Friends:
         if_match, when given, holds the entity tags of which the friend must still have one ("*"
         is any); otherwise PreconditionFailed is raised.
         """
-        friend = self._retry_stale(
-            partial(self._update_once, principal, friend_id, changes, if_match)
-        )
+        friend = retry_stale(partial(self._update_once, principal, friend_id, changes, if_match))
         return Outcome(friend, self._pending({"profile": partial(self._put_profile, friend)}))
 
     def provision(self, friend: Friend, deadline: Deadline, *, dry_run: bool) -> tuple[Change, ...]:
@@ -147,14 +143,14 @@ class Friends:
     ) -> Friendship:
         """Record what an agent is to a friend. Safe to repeat. Raises Forbidden."""
         self._require_own(principal, agent_id)
-        return self._retry_stale(
+        return retry_stale(
             partial(self._set_friendship_once, principal, friend_id, agent_id, status)
         )
 
     def remove_friendship(self, principal: Principal, friend_id: str, agent_id: str) -> None:
         """Forget what an agent is to a friend. Raises NotFound when it is nothing to them."""
         self._require_own(principal, agent_id)
-        self._retry_stale(partial(self._remove_friendship_once, principal, friend_id, agent_id))
+        retry_stale(partial(self._remove_friendship_once, principal, friend_id, agent_id))
 
     def _statuses_of(self, principal: Principal) -> Mapping[str, FriendshipStatus]:
         return {} if principal.agent_id is None else self.store.statuses_of(principal.agent_id)
@@ -267,16 +263,6 @@ class Friends:
         if principal.role is Role.AGENT and principal.agent_id != agent_id:
             msg = "An agent may change only its own relationship. Ask an admin."
             raise Forbidden(msg)
-
-    @staticmethod
-    def _retry_stale(attempt: Callable[[], T]) -> T:
-        for _ in range(_ATTEMPTS):
-            try:
-                return attempt()
-            except StaleVersion:
-                continue
-        msg = "Others keep changing this friend at the same moment. Try again."
-        raise Conflict(msg, code="busy", retry_after_seconds=1)
 
 
 def _failure_of(part: Callable[[], object]) -> ApiError | None:

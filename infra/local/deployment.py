@@ -91,6 +91,8 @@ def _outputs(stack: Stack) -> dict[str, str]:
         "API_URL": f"{endpoint}/_aws/execute-api/{outputs['RestAPIId']}/{_STAGE}",
         "TABLE_NAME": outputs["TableName"],
         "WORKSPACE_BUCKET": outputs["WorkspaceBucketName"],
+        "RUN_OPERATION_FUNCTION": outputs["RunOperationName"],
+        "DEAD_LETTERS_URL": outputs["DeadLettersUrl"],
     }
 
 

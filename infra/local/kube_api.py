@@ -21,6 +21,7 @@ from infra.local.kube_admission import (
 from infra.local.kube_apply import (
     Manager,
     check_typed,
+    dated,
     field_paths,
     merge,
     plan_apply,
@@ -185,7 +186,7 @@ class KubeApi:
             return self._store_new(call, with_owners(new, owners, {}, call.kind)), True
         self._check_preconditions(call, applied["metadata"], live)
         new = plan_apply(live, applied, call.kind, call.manager, force=call.force)
-        return self._store_changed(call, new, live), False
+        return self._store_changed(call, new, live, applier=call.manager), False
 
     def replace(self, call: Call, body: Obj) -> Obj:
         """Replace an object by one of the same name."""
@@ -386,8 +387,12 @@ class KubeApi:
         filled = tidy(with_defaults(call.kind, new), call.kind)
         return self._store_changed(call, record_update(live, filled, call.kind, call.manager), live)
 
-    def _store_changed(self, call: Call, new: Obj, live: Obj) -> Obj:
-        """Validate a successor and store it, unless it says what the live object says."""
+    def _store_changed(self, call: Call, new: Obj, live: Obj, *, applier: str = "") -> Obj:
+        """Validate a successor and store it, unless it says what the live object says.
+
+        An apply that changes anything dates its manager's entry anew; one that changes nothing
+        leaves it as it is.
+        """
         new = with_defaults(call.kind, new)
         metadata = {**new["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
         if call.kind in _COUNTS_GENERATIONS and new.get("spec") != live.get("spec"):
@@ -401,6 +406,8 @@ class KubeApi:
                 call.warnings.append(warning)
         if new == live:
             return live
+        if applier:
+            new = dated(new, Manager(applier, "Apply"))
         if call.dry_run:
             return new
         stored = self.store.put(call.kind, new)

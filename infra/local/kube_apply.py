@@ -353,6 +353,17 @@ def with_owners(obj: Obj, owners: Owners, live: Obj, kind: Kind) -> Obj:
     return {**obj, "metadata": metadata | ({"managedFields": entries} if entries else {})}
 
 
+def dated(obj: Obj, who: Manager) -> Obj:
+    """Return the object with the manager's entry dated now."""
+    entries = [
+        {**entry, "time": timestamp()}
+        if (entry["manager"], entry["operation"]) == (who.name, who.operation)
+        else entry
+        for entry in obj["metadata"].get("managedFields", ())
+    ]
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": entries}}
+
+
 def _encode(paths: Paths) -> Obj:
     root: Obj = {}
     for path in sorted(paths):

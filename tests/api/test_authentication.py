@@ -22,6 +22,7 @@ from tests.factories import (
     create_tokens_document,
 )
 from tests.harness import Api
+from tests.manifests import create_config_map_manifest
 
 SECRET = "friends/api-tokens"
 
@@ -222,6 +223,9 @@ ROLE_MATRIX = {
     ("DELETE", f"{FRIEND}/agents/{{agent_id}}"): OWN_ONLY,
     ("GET", f"{FRIEND}/secrets"): OF_FRIEND,
     ("POST", f"{FRIEND}/namespace/provision"): OF_FRIEND,
+    ("POST", f"{FRIEND}/namespace/apply"): OF_FRIEND,
+    ("GET", f"{FRIEND}/operations"): OF_FRIEND,
+    ("GET", f"{FRIEND}/operations/{{operation_id}}"): OF_FRIEND,
     ("GET", f"{FRIEND}/namespace/pods"): OF_FRIEND,
     ("GET", f"{FRIEND}/namespace/status"): OF_FRIEND,
     ("GET", f"{FRIEND}/namespace/logs/{{pod}}"): OF_FRIEND,
@@ -231,6 +235,7 @@ BODIES = {
     ("POST", "/api/friends"): {"id": "bob", "display_name": "Bob"},
     ("PUT", FRIEND): {"display_name": "Al"},
     ("PUT", f"{FRIEND}/agents/{{agent_id}}"): {"status": "active"},
+    ("POST", f"{FRIEND}/namespace/apply"): create_config_map_manifest(),
 }
 
 
@@ -248,7 +253,8 @@ def test_i04_the_role_matrix_holds(api: Api, route: tuple[str, str]) -> None:
     api.register_friend(token=AGENT_TOKEN)
     api.put("/api/friends/alice/agents/blocked", {"status": "blocked"})
     method, path = route
-    url = path.format(id="alice", agent_id=AGENT_ID, pod="web", name="web")
+    parts = {"id": "alice", "agent_id": AGENT_ID, "operation_id": "19ab0000000-00000001"}
+    url = path.format(**parts, pod="web", name="web")
     body = BODIES.get(route)
     for caller, expected in ROLE_MATRIX[route].items():
         answer = api.call(method, url, json_body=body, token=CALLERS[caller])

@@ -137,7 +137,28 @@ def test_an_attempt_that_outlived_its_lease_touches_nothing(api: Api) -> None:
     store.keep("t#k", StoredAnswer(500, {}, "{}"), owner="first")
     store.keep("t#k", StoredAnswer(201, {}, "{}"), owner="second")
     kept = store.claim("t#k", "digest", owner="third", lease_seconds=35)
-    assert kept == StoredAnswer(201, {}, "{}")
+    assert kept.answer == StoredAnswer(201, {}, "{}")
+
+
+def test_an_attempt_learns_that_another_died_before_it(api: Api) -> None:
+    store = DynamoAnswerStore(AwsClients(), TABLE)
+    first = store.claim("t#k", "digest", owner="first", lease_seconds=0)
+    second = store.claim("t#k", "digest", owner="second", lease_seconds=35)
+    assert (first.is_repeat, second.is_repeat) == (False, True)
+
+
+def test_a_key_that_cannot_be_given_back_hides_no_error(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise UpstreamUnreachable("DynamoDB is busy.")
+
+    monkeypatch.setattr(DynamoAnswerStore, "release", fail)
+    answer = api.post("/api/friends/zoe/namespace/provision", headers=KEY)
+    assert answer.status == 404
+    api.register_friend()
+    answer = api.post("/api/friends", create_friend_body(), headers={"Idempotency-Key": "2"})
+    assert answer.status == 409
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "ü", "x" * 256])

@@ -13,10 +13,16 @@ from typing import Any
 from urllib.parse import urljoin
 
 import boto3
+import jsonpatch
 import pytest
 import requests
 
 from tests.cluster_client import ClusterClient, wait_until
+from tests.manifests import (
+    create_config_map_manifest,
+    create_container,
+    create_deployment_manifest,
+)
 
 TIMEOUT_SECONDS = 60
 
@@ -132,6 +138,100 @@ def test_h04_one_of_many_registrations_at_once_wins(friend_id: str) -> None:
 
     with ThreadPoolExecutor(3) as pool:
         assert sorted(pool.map(register, range(3))) == [201, 409, 409]
+
+
+def test_an_apply_is_refused_with_its_fixes_then_applied(agent: Client, friend: str) -> None:
+    url = f"/api/friends/{friend}/namespace/apply"
+    plain = create_deployment_manifest("web", pod={"securityContext": None})
+    refused = agent.call("POST", url, json=plain)
+    assert refused.status_code == 422
+    for detail in refused.json()["details"]:
+        plain = jsonpatch.apply_patch(plain, detail["fix"])
+    applied = agent.call("POST", url, json=plain)
+    assert applied.status_code == 200, applied.text
+    assert applied.json()["results"][0]["change"] == "created"
+
+
+def test_a_long_apply_runs_by_asynchronous_invocation(agent: Client, friend: str) -> None:
+    url = f"/api/friends/{friend}/namespace/apply?wait=ready"
+    manifests = [create_deployment_manifest("web"), create_config_map_manifest()]
+    answer = agent.call("POST", url, json=manifests)
+    assert (answer.status_code, answer.json()["operation"]["status"]) == (202, "pending")
+    operation = follow(agent, urljoin(answer.url, answer.headers["Location"]))
+    assert operation["status"] == "succeeded", operation
+    assert [each["ready"] for each in operation["results"]] == [True, True]
+    assert agent.call("GET", f"/api/friends/{friend}/operations").json() == [operation]
+
+
+def test_a_rollout_that_fails_says_why(agent: Client, friend: str) -> None:
+    container = create_container(image="registry.example/web:does-not-exist")
+    broken = create_deployment_manifest("web", pod={"containers": [container]})
+    url = f"/api/friends/{friend}/namespace/apply?wait=ready"
+    answer = agent.call("POST", url, json=broken)
+    operation = follow(agent, urljoin(answer.url, answer.headers["Location"]))
+    assert (operation["status"], operation["code"]) == ("failed", "image_pull")
+
+
+def test_k01_an_event_that_is_delivered_again_changes_nothing(agent: Client, friend: str) -> None:
+    url = f"/api/friends/{friend}/namespace/apply"
+    headers = {"Prefer": "respond-async"}
+    answer = agent.call("POST", url, json=create_config_map_manifest(), headers=headers)
+    event = {"friend_id": friend, "operation_id": answer.json()["operation"]["id"]}
+    with ThreadPoolExecutor(3) as pool:
+        reports = list(pool.map(invoke, [event] * 3))
+    assert {report["operation"]["status"] for report in reports} == {"succeeded"}
+
+
+def test_k05_a_hand_made_event_is_refused(friend: str) -> None:
+    report = invoke({"friend_id": friend, "manifests": []})
+    assert (report["ok"], report["code"]) == (False, "invalid_event")
+
+
+def test_k03_what_cannot_be_done_ends_as_failed_and_in_the_dead_letters(
+    agent: Client, friend: str
+) -> None:
+    boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"]).update_item(
+        Key={"pk": f"FRIEND#{friend}", "sk": "PROFILE"},
+        UpdateExpression="SET #cluster = :gone",
+        ExpressionAttributeNames={"#cluster": "cluster"},
+        ExpressionAttributeValues={":gone": "gone"},
+    )
+    url = f"/api/friends/{friend}/namespace/apply"
+    headers = {"Prefer": "respond-async"}
+    answer = agent.call("POST", url, json=create_config_map_manifest(), headers=headers)
+    identifier = answer.json()["operation"]["id"]
+    queue: Any = boto3.resource("sqs").Queue(os.environ["DEAD_LETTERS_URL"])
+    letters: list[str] = []
+
+    def has_arrived() -> bool:
+        letters.extend(each.body for each in queue.receive_messages(WaitTimeSeconds=5))
+        return any(identifier in letter for letter in letters)
+
+    # Each of three tries waits until the lease of the one before has run out.
+    wait_until(has_arrived, seconds=200)
+    operation = agent.call("GET", f"/api/friends/{friend}/operations/{identifier}").json()
+    assert (operation["status"], operation["code"]) == ("failed", "cluster_misconfigured")
+
+
+def follow(client: Client, url: str) -> Any:
+    """Read an operation until it is over."""
+
+    def is_over() -> bool:
+        return read()["status"] in {"succeeded", "failed"}
+
+    def read() -> Any:
+        return client.session.get(url, timeout=TIMEOUT_SECONDS).json()
+
+    wait_until(is_over, seconds=60)
+    return read()
+
+
+def invoke(event: Any) -> Any:
+    """Invoke run_operation as an operator does from the console."""
+    answer = boto3.client("lambda").invoke(
+        FunctionName=os.environ["RUN_OPERATION_FUNCTION"], Payload=json.dumps(event)
+    )
+    return json.loads(answer["Payload"].read())
 
 
 @pytest.mark.parametrize(

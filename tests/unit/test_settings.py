@@ -4,7 +4,11 @@ import pytest
 
 from chalicelib.settings import Settings, SettingsError
 
-MINIMAL = {"TABLE_NAME": "friends", "WORKSPACE_BUCKET": "workspace"}
+MINIMAL = {
+    "TABLE_NAME": "friends",
+    "WORKSPACE_BUCKET": "workspace",
+    "RUN_OPERATION_FUNCTION": "run-operation",
+}
 
 
 def test_what_has_a_default_may_be_left_out() -> None:
@@ -14,6 +18,11 @@ def test_what_has_a_default_may_be_left_out() -> None:
     assert settings.layout.ingress_namespace == "traefik"
     assert not settings.allow_loopback_cluster
     assert not settings.require_relationship
+
+
+def test_the_worker_hands_on_to_itself() -> None:
+    worker = {**MINIMAL, "RUN_OPERATION_FUNCTION": "", "AWS_LAMBDA_FUNCTION_NAME": "itself"}
+    assert Settings.from_env(worker).run_operation_function == "itself"
 
 
 def test_values_are_parsed() -> None:

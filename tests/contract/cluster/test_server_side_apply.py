@@ -1,5 +1,8 @@
 """Server-side apply: what one manager owns, what two share, and how they collide."""
 
+import time
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -83,6 +86,28 @@ def test_an_unchanged_apply_keeps_the_version(traefik_place: Place) -> None:
     for manifest in (build_config_map(), build_ingress_route(), build_network_policy()):
         first = succeed(traefik_place.apply(manifest))
         assert version(succeed(traefik_place.apply(manifest))) == version(first)
+
+
+def test_an_apply_dates_its_manager_anew_when_it_changes_something(place: Place) -> None:
+    """Whole seconds, on the clock that the answer's Date header tells."""
+
+    def date_of(answer: Any) -> str:
+        (entry,) = answer.json()["metadata"]["managedFields"]
+        return str(entry["time"])
+
+    def age_of(answer: Any) -> float:
+        written = datetime.fromisoformat(date_of(answer))
+        return (parsedate_to_datetime(answer.headers["Date"]) - written).total_seconds()
+
+    first = place.apply(build_config_map())
+    time.sleep(2.1)
+    again = place.apply(build_config_map())
+    assert date_of(again) == date_of(first)
+    assert age_of(again) >= 2
+    changed = place.apply(build_config_map(data={"colour": "red"}))
+    assert age_of(changed) <= 1
+    rehearsed = place.apply(build_config_map(data={"colour": "green"}), dryRun="All")
+    assert age_of(rehearsed) <= 1
 
 
 def test_a_changed_apply_has_a_new_version(place: Place) -> None:

@@ -73,7 +73,23 @@ def test_a_display_name_is_what_people_call_themselves(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", "x" * 101, "a\nb", "a\tb", " a", "a ", "a\u202eb", "a\x00", "\u200d", "a\u2028b", 7],
+    [
+        *(
+            "",
+            " ",
+            "x" * 101,
+            "a\nb",
+            "a\tb",
+            " a",
+            "a ",
+            "a\u202eb",
+            "a\x00",
+            "\u200d",
+            "a\u2028b",
+            7,
+        ),
+        *("\u3164", "\u2800", "\u115f\u200d", "\ufe0f", "a\ufdd0", "a\U0001ffff"),
+    ],
 )
 def test_a_display_name_with_invisible_parts_is_refused(name: Any) -> None:
     with pytest.raises(InvalidInput):
@@ -110,6 +126,9 @@ def test_a_platform_id_is_kept_as_it_was_written(field: str, value: str) -> None
         ("signal", "+1555"),
         ("signal", "+1555010019912345"),
         ("signal", " +15550100199"),
+        ("signal", "-+15550100199"),
+        ("signal", "+((((15550100199"),
+        ("signal", "+1-" + "5-" * 12 + "-"),
         ("signal", "4930901820@s.whatsapp.net"),
         ("whatsapp", SIGNAL_UUID),
         ("whatsapp", "4930901820@example.net"),

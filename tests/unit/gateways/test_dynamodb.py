@@ -10,6 +10,7 @@ from chalicelib.domain.errors import Conflict, NotFound, UpstreamUnreachable
 from chalicelib.domain.model import Contact, Friendship, FriendshipStatus, Identity, Platform
 from chalicelib.gateways.aws import AwsClients
 from chalicelib.gateways.dynamodb import DynamoFriendStore
+from chalicelib.gateways.table import Table
 from chalicelib.ports import StaleVersion
 from tests.factories import create_friend
 from tests.harness import TABLE, create_backend
@@ -18,10 +19,16 @@ DISCORD = Identity(Platform.DISCORD, "123456789012345678")
 
 
 @pytest.fixture
-def store(aws: None) -> DynamoFriendStore:
-    """An empty store."""
+def clients(aws: None) -> AwsClients:
+    """The clients, where faults are put: at the wire."""
     create_backend("no kubeconfig is needed here")
-    return DynamoFriendStore(AwsClients(), TABLE)
+    return AwsClients()
+
+
+@pytest.fixture
+def store(clients: AwsClients) -> DynamoFriendStore:
+    """An empty store."""
+    return DynamoFriendStore(Table(clients, TABLE))
 
 
 def test_a_recorded_friend_is_loaded_whole(store: DynamoFriendStore) -> None:
@@ -104,13 +111,13 @@ def test_a_registration_that_is_gone_cannot_be_marked_ready(store: DynamoFriendS
 
 
 def test_l09_a_transaction_in_conflict_is_tried_again(
-    store: DynamoFriendStore, monkeypatch: pytest.MonkeyPatch
+    clients: AwsClients, store: DynamoFriendStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    failures = fail_transactions(store, monkeypatch, times=3)
+    failures = fail_transactions(clients, monkeypatch, times=3)
     store.create(create_friend(), None)
     assert failures == []
-    fail_transactions(store, monkeypatch, times=4)
+    fail_transactions(clients, monkeypatch, times=4)
     with pytest.raises(UpstreamUnreachable) as refusal:
         store.create(create_friend(id="bob"), None)
     assert refusal.value.retry_after_seconds
@@ -125,14 +132,18 @@ def test_l09_a_transaction_in_conflict_is_tried_again(
     ],
 )
 def test_l09_throttling_and_absence_are_503(
-    store: DynamoFriendStore, monkeypatch: pytest.MonkeyPatch, code: str | None, expected: str
+    clients: AwsClients,
+    store: DynamoFriendStore,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str | None,
+    expected: str,
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         if code is None:
             raise EndpointConnectionError(endpoint_url="https://canary")
         raise ClientError({"Error": {"Code": code, "Message": "canary"}}, "Query")
 
-    client: Any = store._aws.dynamodb  # noqa: SLF001 - the fault is put where the wire is
+    client: Any = clients.dynamodb
     monkeypatch.setattr(client, "query", fail)
     with pytest.raises(UpstreamUnreachable) as refusal:
         store.load("alice")
@@ -140,10 +151,31 @@ def test_l09_throttling_and_absence_are_503(
     assert "canary" not in refusal.value.message
 
 
+@pytest.mark.parametrize("reasons", [[{"Code": "ThrottlingError"}, {"Code": "None"}], []])
+def test_l09_a_throttled_transaction_is_503(
+    clients: AwsClients,
+    store: DynamoFriendStore,
+    monkeypatch: pytest.MonkeyPatch,
+    reasons: list[Any],
+) -> None:
+    response: Any = {
+        "Error": {"Code": "TransactionCanceledException", "Message": ""},
+        "CancellationReasons": reasons,
+    }
+
+    def throttle(**_: Any) -> None:
+        raise ClientError(response, "TransactWriteItems")
+
+    monkeypatch.setattr(clients.dynamodb, "transact_write_items", throttle)
+    with pytest.raises(UpstreamUnreachable) as refusal:
+        store.create(create_friend(), None)
+    assert refusal.value.code == "dynamodb_busy"
+
+
 def fail_transactions(
-    store: DynamoFriendStore, monkeypatch: pytest.MonkeyPatch, *, times: int
+    clients: AwsClients, monkeypatch: pytest.MonkeyPatch, *, times: int
 ) -> list[int]:
-    client: Any = store._aws.dynamodb  # noqa: SLF001 - the fault is put where the wire is
+    client: Any = clients.dynamodb
     transact = client.transact_write_items
     left = list(range(times))
     response: Any = {

@@ -1,0 +1,140 @@
+"""What a manifest may say about itself: its name, namespace, labels and annotations.
+
+Controllers all over a cluster act on labels and annotations; a friend's agent may set those that
+only it reads. Annotations go by an allowlist, labels by what Kubernetes and we reserve.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from chalicelib.domain.admission.names import (
+    is_label_key,
+    is_label_value,
+    is_service_label,
+    is_subdomain,
+    member,
+    removal,
+)
+from chalicelib.domain.admission.report import Report, add, child, echo
+from chalicelib.domain.model import JsonObject
+from chalicelib.domain.namespace import FRIEND_LABEL, MANAGED_BY_LABEL
+
+_OWN_PREFIX: Final = FRIEND_LABEL.partition("/")[0]
+_APP_PREFIX: Final = "app.kubernetes.io"
+_APP_LABELS: Final = frozenset(
+    f"{_APP_PREFIX}/{name}" for name in ("name", "instance", "version", "component", "part-of")
+)
+_KUBERNETES: Final = ("kubernetes.io", "k8s.io")
+_SET_BY_CONTROLLERS: Final = frozenset(
+    {
+        "controller-revision-hash",
+        "controller-uid",
+        "job-name",
+        "pod-template-generation",
+        "pod-template-hash",
+    }
+)
+OWN_NAME_PREFIX: Final = "friends-api-"
+# Every namespace has it: the certificate authority's controller writes it.
+_CLUSTER_CONFIG_MAP: Final = "kube-root-ca.crt"
+# Pods carry the name of their Deployment or Job in a label; a CronJob's Jobs add 11 characters.
+_LONGEST_NAMES: Final = {"ConfigMap": 253, "CronJob": 52, "Deployment": 63, "Job": 63}
+
+
+def check_metadata(manifest: JsonObject, at: str, namespace: str, report: Report) -> None:
+    """Refuse an object that is not named, lies elsewhere, or that somebody else would act upon."""
+    metadata, at = manifest.get("metadata"), child(at, "metadata")
+    if metadata is None:
+        report.refuse(at, "metadata is required: at least a name.")
+        return
+    _check_name(manifest["kind"], metadata.get("name"), child(at, "name"), report)
+    if metadata.get("namespace", namespace) != namespace:
+        pointer = child(at, "namespace")
+        message = f"namespace must be absent, or the friend's own: {namespace}."
+        report.refuse(pointer, message, add(pointer, namespace))
+    check_tags(metadata, at, report)
+
+
+def check_tags(metadata: JsonObject, at: str, report: Report) -> None:
+    """Refuse labels and annotations that are reserved or malformed."""
+    check_labels(metadata.get("labels", {}), child(at, "labels"), report, removable=True)
+    for key in metadata.get("annotations", {}):
+        fault = _annotation_fault(key)
+        if fault:
+            pointer = child(at, "annotations")
+            report.refuse(member(pointer, key), fault, removal(pointer, key))
+
+
+def check_labels(
+    labels: Mapping[str, str], at: str, report: Report, *, removable: bool = False
+) -> None:
+    """Refuse labels that are reserved or malformed; at is the pointer of their map.
+
+    removable: taking a reserved one away mends the fault. Not so in a selector: it would select
+    more than was meant.
+    """
+    for key, value in labels.items():
+        if is_reserved(key):
+            message = (
+                f"The label {echo(key)} is reserved; use one without a prefix, one of your own"
+                f" prefix, or {_APP_PREFIX}/name, instance, version, component or part-of."
+            )
+            report.refuse(member(at, key), message, removal(at, key) if removable else None)
+        elif not is_label_key(key):
+            message = (
+                f"The label {echo(key)} must have a key of 1 to 63 letters, digits, '-', '_' and '.', after"
+                " an optional DNS prefix and '/'."
+            )
+            report.refuse(member(at, key), message)
+        elif not is_label_value(value):
+            message = (
+                f"The value of the label {echo(key)} must be empty, or up to 63 letters, digits,"
+                " '-', '_' and '.', and start and end with a letter or digit."
+            )
+            report.refuse(member(at, key), message)
+
+
+def is_reserved(key: str) -> bool:
+    """Whether a label means something to us, to Kubernetes or to its controllers."""
+    prefix, slash, _ = key.lower().rpartition("/")
+    if not slash:
+        return key in _SET_BY_CONTROLLERS
+    if key == MANAGED_BY_LABEL or prefix == _OWN_PREFIX:
+        return True
+    return _is_kubernetes(prefix) and key not in _APP_LABELS
+
+
+def _is_kubernetes(prefix: str) -> bool:
+    return any(prefix == domain or prefix.endswith(f".{domain}") for domain in _KUBERNETES)
+
+
+def _annotation_fault(key: str) -> str | None:
+    prefix, slash, _ = key.rpartition("/")
+    if slash and prefix != _APP_PREFIX:
+        return (
+            f"The annotation {echo(key)} is not allowed: somebody else may act upon it. Use one"
+            f" without a prefix, or of {_APP_PREFIX}/."
+        )
+    if not is_label_key(key):
+        return f"The annotation {echo(key)} must have a key of 1 to 63 letters, digits and '-_.'."
+    return None
+
+
+def _check_name(kind: str, name: str | None, at: str, report: Report) -> None:
+    if not name:
+        report.refuse(at, "name is required.")
+    elif name.startswith(OWN_NAME_PREFIX) or (kind, name) == ("ConfigMap", _CLUSTER_CONFIG_MAP):
+        report.refuse(at, f"The name {echo(name)} is reserved; choose another.")
+    elif kind == "Service":
+        if not is_service_label(name):
+            message = (
+                "A Service's name must be 1 to 63 lower-case letters, digits and hyphens, start"
+                " with a letter, and end with a letter or digit."
+            )
+            report.refuse(at, message)
+    elif not is_subdomain(name, _LONGEST_NAMES[kind]):
+        message = (
+            f"The name of a {kind} must be 1 to {_LONGEST_NAMES[kind]} lower-case letters, digits,"
+            " '-' and '.', and start and end with a letter or digit."
+        )
+        report.refuse(at, message)

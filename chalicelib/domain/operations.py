@@ -1,0 +1,122 @@
+"""Operations: what was accepted for a friend, in the order in which it has to be done.
+
+accepted ──▶ pending ──start──▶ running ──▶ succeeded | failed
+                                   └─ with wait: all applied ─▶ watched until ready ─▶ either
+
+A friend's operations have consecutive sequence numbers. The friend's row keeps the number of the
+last one accepted and of the last one that is applied or has failed; what lies between is pending.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from chalicelib.domain import kinds
+from chalicelib.domain.kinds import Kind, ref_of
+from chalicelib.domain.model import Friend, JsonObject
+
+OPERATION_ID: Final = re.compile(r"[0-9a-f]{11}-[0-9]{8}")
+# What others mount or call comes before those who do.
+_RANKS: Final[tuple[tuple[Kind, ...], ...]] = (
+    (kinds.CONFIG_MAP, kinds.SERVICE),
+    (kinds.DEPLOYMENT, kinds.JOB, kinds.CRON_JOB),
+)
+
+
+class OperationType(StrEnum):
+    """What an operation does."""
+
+    APPLY = "apply"
+
+
+class OperationStatus(StrEnum):
+    """How far an operation is."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in {OperationStatus.SUCCEEDED, OperationStatus.FAILED}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One accepted operation.
+
+    results has one entry for each manifest, None until it is known. request is the idempotency
+    record of the POST that made it. attempts counts the starts since the last object that was
+    done. applied_at is set when nothing is left to send. Times are ISO 8601, UTC.
+    """
+
+    id: str
+    friend_id: str
+    uid: str
+    sequence: int
+    type: OperationType
+    status: OperationStatus
+    manifests: tuple[JsonObject, ...]
+    results: tuple[JsonObject | None, ...]
+    wait: bool
+    created_at: str
+    requested_by: str
+    request: str | None = None
+    attempts: int = 0
+    applied_at: str | None = None
+    finished_at: str | None = None
+    error: str | None = None
+    code: str | None = None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether all is applied, and what is left is to see it become ready."""
+        return self.status is OperationStatus.RUNNING and self.applied_at is not None
+
+
+def operation_id(friend: Friend, sequence: int) -> str:
+    """Return the id of the friend's operation with this number.
+
+    Text order is the order of acceptance, also among the friends that had this id one after the
+    other: it starts with the time of registration, in milliseconds since the epoch.
+    """
+    registered_at = datetime.fromisoformat(friend.created_at)
+    return f"{int(registered_at.timestamp() * 1000):011x}-{sequence:08d}"
+
+
+def operation_path(friend_id: str, identifier: str) -> str:
+    """Return the path at which an operation is read."""
+    return f"/api/friends/{friend_id}/operations/{identifier}"
+
+
+def rank_manifests(manifests: tuple[JsonObject, ...]) -> list[list[int]]:
+    """Return the manifests' positions, in groups that have to follow one another."""
+    ranks: list[list[int]] = [[] for _ in _RANKS]
+    for position, manifest in enumerate(manifests):
+        kind = ref_of(manifest).kind
+        number = next(number for number, rank in enumerate(_RANKS) if kind in rank)
+        ranks[number].append(position)
+    return [rank for rank in ranks if rank]
+
+
+def present_operation(operation: Operation) -> JsonObject:
+    """Return an operation as clients see it. Its manifests stay behind: the client has them."""
+    results = [each for each in operation.results if each is not None]
+    shown: JsonObject = {
+        "id": operation.id,
+        "type": operation.type,
+        "status": operation.status,
+        "progress": {"done": len(results), "total": len(operation.manifests)},
+        "results": results,
+        "created_at": operation.created_at,
+        "finished_at": operation.finished_at,
+        "requested_by": operation.requested_by,
+        "url": operation_path(operation.friend_id, operation.id),
+    }
+    if operation.error is not None:
+        shown |= {"error": operation.error, "code": operation.code}
+    return shown

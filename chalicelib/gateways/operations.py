@@ -1,0 +1,284 @@
+"""Operations in the one DynamoDB table, and the lease in the friend's row.
+
+pk                 sk                     what
+OPERATIONS#alice   19a2b3c4d5e-00000007   an operation; expires 30 days after it was accepted
+FRIEND#alice       PROFILE                accepted, finished, ran_at, lease_owner, lease_until
+
+The friend's row changes without a new version here: an operation is no change of the friend.
+Manifests are kept compressed: what a write costs grows with the size of its item.
+"""
+
+import json
+import zlib
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from chalicelib.domain.errors import NotFound
+from chalicelib.domain.model import Friend, JsonObject, Lease, Queue
+from chalicelib.domain.operations import (
+    Operation,
+    OperationStatus,
+    OperationType,
+    operation_id,
+)
+from chalicelib.gateways.dynamodb import PROFILE, friend_pk, to_friend, to_queue
+from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
+from chalicelib.ports import Claim, LeaseLost, StaleVersion
+
+_KEPT: Final = timedelta(days=30)
+_IS_OURS: Final = "lease_owner = :owner"
+_NOT_OVER: Final = "uid = :uid AND attribute_not_exists(finished_at)"
+
+
+class DynamoOperationStore:
+    """The OperationStore of ports.py."""
+
+    def __init__(self, table: Table) -> None:
+        """Keep the table; nothing is called yet."""
+        self._table = table
+
+    def accept(self, queue: Queue, operation: Operation, lease: Lease | None) -> None:
+        """See OperationStore."""
+        when = "uid = :uid AND accepted = :accepted AND finished = :finished"
+        sets: Item = {"accepted": operation.sequence}
+        if lease is not None:
+            when += " AND (attribute_not_exists(lease_until) OR lease_until = :lease_until)"
+            sets |= {"lease_owner": lease.owner, "lease_until": lease.until}
+        values = {
+            ":uid": operation.uid,
+            ":accepted": queue.accepted,
+            ":finished": queue.finished,
+            **({":lease_until": queue.lease_until} if lease else {}),
+        }
+        item = _operation_item(operation, owner=lease.owner if lease else None)
+        row = self._table.update_action(
+            friend_pk(operation.friend_id), PROFILE, when=when, values=values, sets=sets
+        )
+        if self._table.transact([row, self._table.put_new_action(item)]):
+            raise StaleVersion
+
+    def claim(self, friend_id: str, lease: Lease, now: float) -> Claim:
+        """See OperationStore."""
+        take = self._table.update_action(
+            friend_pk(friend_id),
+            PROFILE,
+            when="finished < accepted"
+            " AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
+            values={":now": int(now)},
+            sets={"lease_owner": lease.owner, "lease_until": lease.until},
+        )
+        try:
+            row = self._table.update(take)
+        except ConditionFailed as error:
+            row = error.item
+        if not row:
+            msg = "There is no friend with this id."
+            raise NotFound(msg, code="friend_not_found")
+        return Claim(to_friend(row), to_queue(row))
+
+    def renew(self, friend: Friend, lease: Lease) -> None:
+        """See OperationStore."""
+        self._change_row(friend, lease.owner, sets={"lease_until": lease.until})
+
+    def release(self, friend: Friend, owner: str) -> None:
+        """See OperationStore."""
+        try:
+            self._change_row(friend, owner, remove=("lease_owner", "lease_until"))
+        except LeaseLost:
+            return
+
+    def start(self, friend: Friend, sequence: int, owner: str) -> Operation | None:
+        """See OperationStore."""
+        begin = self._table.update_action(
+            _pk(friend.id),
+            operation_id(friend, sequence),
+            when=f"{_NOT_OVER} AND attribute_not_exists(applied_at)",
+            values={":uid": friend.uid, ":one": 1},
+            sets={"status": OperationStatus.RUNNING, "lease_owner": owner},
+            also="attempts = attempts + :one",
+        )
+        try:
+            return _to_operation(self._table.update(begin))
+        except ConditionFailed:
+            return None
+
+    def checkpoint(
+        self, operation: Operation, position: int, result: JsonObject, owner: str
+    ) -> None:
+        """See OperationStore."""
+        keep = self._table.update_action(
+            _pk(operation.friend_id),
+            operation.id,
+            when=_IS_OURS,
+            values={":owner": owner, ":result": result},
+            sets={"attempts": 0},
+            also=f"results[{position}] = :result",
+        )
+        try:
+            self._table.update(keep)
+        except ConditionFailed as error:
+            raise LeaseLost from error
+
+    def finish(
+        self,
+        friend: Friend,
+        sequence: int,
+        operation: Operation | None,
+        owner: str,
+        *,
+        keep: bool,
+    ) -> bool:
+        """See OperationStore."""
+        done = [] if operation is None else [self._done(operation, owner)]
+        ran_at = operation and (operation.applied_at or operation.finished_at)
+        change = {"finished": sequence, **({"ran_at": ran_at} if ran_at else {})}
+        last = self._move_on(friend, change, owner, is_last=True, keep=False)
+        obstacles = self._table.transact([last, *done])
+        if not obstacles:
+            return False
+        row = obstacles[0]
+        if not row or row.get("lease_owner") != owner or row["finished"] >= sequence:
+            raise LeaseLost
+        onward = self._move_on(friend, change, owner, is_last=False, keep=keep)
+        if self._table.transact([onward, *done]):
+            raise LeaseLost
+        return True
+
+    def record(self, operation: Operation) -> bool:
+        """See OperationStore."""
+        record = self._table.update_action(
+            _pk(operation.friend_id),
+            operation.id,
+            when=_NOT_OVER,
+            values={":uid": operation.uid},
+            sets=_progress(operation),
+        )
+        try:
+            self._table.update(record)
+        except ConditionFailed:
+            return False
+        return True
+
+    def find(self, friend: Friend, identifier: str) -> Operation | None:
+        """See OperationStore."""
+        item = self._table.get(_pk(friend.id), identifier)
+        return _to_operation(item) if item is not None and item["uid"] == friend.uid else None
+
+    def list_newest(self, friend: Friend, *, limit: int, before: str | None) -> list[Operation]:
+        """See OperationStore."""
+        # The ids of an earlier registration sort before the first of this one.
+        oldest, newest = operation_id(friend, 0), _preceding(before) if before else "~"
+        if newest < oldest:
+            return []
+        items = self._table.query(
+            most=limit,
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :oldest AND :newest",
+            ExpressionAttributeValues=to_item(
+                {":pk": _pk(friend.id), ":oldest": oldest, ":newest": newest}
+            ),
+            ScanIndexForward=False,
+            ConsistentRead=True,
+        )
+        return [_to_operation(each) for each in items if each["uid"] == friend.uid]
+
+    def _done(self, operation: Operation, owner: str) -> Item:
+        return self._table.update_action(
+            _pk(operation.friend_id),
+            operation.id,
+            when=_IS_OURS,
+            values={":owner": owner},
+            sets=_progress(operation),
+        )
+
+    def _move_on(
+        self, friend: Friend, change: Item, owner: str, *, is_last: bool, keep: bool
+    ) -> Item:
+        """Return the action that moves the line past a number, if that is the last one or not."""
+        sequence = change["finished"]
+        when = "lease_owner = :owner AND finished = :before"
+        values = {":owner": owner, ":before": sequence - 1}
+        if is_last:
+            when += " AND accepted = :last"
+            values[":last"] = sequence
+        return self._table.update_action(
+            friend_pk(friend.id),
+            PROFILE,
+            when=when,
+            values=values,
+            sets=change,
+            remove=() if keep else ("lease_owner", "lease_until"),
+        )
+
+    def _change_row(self, friend: Friend, owner: str, **change: Any) -> None:  # noqa: ANN401 - as update_action takes it
+        action = self._table.update_action(
+            friend_pk(friend.id), PROFILE, when=_IS_OURS, values={":owner": owner}, **change
+        )
+        try:
+            self._table.update(action)
+        except ConditionFailed as error:
+            raise LeaseLost from error
+
+
+def _preceding(identifier: str) -> str:
+    prefix, _, number = identifier.partition("-")
+    return f"{prefix}-{int(number) - 1:08d}"
+
+
+def _pk(friend_id: str) -> str:
+    return f"OPERATIONS#{friend_id}"
+
+
+def _progress(operation: Operation) -> Item:
+    """Return what changes of an operation while it runs."""
+    progress: Item = {"status": operation.status, "results": list(operation.results)}
+    later = {
+        "applied_at": operation.applied_at,
+        "finished_at": operation.finished_at,
+        "error": operation.error,
+        "code": operation.code,
+    }
+    return progress | {name: value for name, value in later.items() if value is not None}
+
+
+def _operation_item(operation: Operation, *, owner: str | None) -> Item:
+    expires_at = datetime.fromisoformat(operation.created_at) + _KEPT
+    manifests = json.dumps(operation.manifests, separators=(",", ":")).encode()
+    item: Item = {
+        "pk": _pk(operation.friend_id),
+        "sk": operation.id,
+        "friend_id": operation.friend_id,
+        "uid": operation.uid,
+        "sequence": operation.sequence,
+        "type": operation.type,
+        "manifests": zlib.compress(manifests),
+        "wait": operation.wait,
+        "created_at": operation.created_at,
+        "requested_by": operation.requested_by,
+        "request": operation.request,
+        "attempts": operation.attempts,
+        "expires_at": int(expires_at.timestamp()),
+        **_progress(operation),
+    }
+    return item if owner is None else item | {"lease_owner": owner}
+
+
+def _to_operation(item: Item) -> Operation:
+    return Operation(
+        id=item["sk"],
+        friend_id=item["friend_id"],
+        uid=item["uid"],
+        sequence=int(item["sequence"]),
+        type=OperationType(item["type"]),
+        status=OperationStatus(item["status"]),
+        manifests=tuple(json.loads(zlib.decompress(bytes(item["manifests"])))),
+        results=tuple(item["results"]),
+        wait=item["wait"],
+        created_at=item["created_at"],
+        requested_by=item["requested_by"],
+        request=item["request"],
+        attempts=int(item["attempts"]),
+        applied_at=item.get("applied_at"),
+        finished_at=item.get("finished_at"),
+        error=item.get("error"),
+        code=item.get("code"),
+    )

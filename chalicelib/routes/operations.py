@@ -1,0 +1,144 @@
+"""Applies and operations: HTTP in, admission and services/operations, HTTP out."""
+
+from collections.abc import Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Final
+
+from chalicelib.domain.admission import admit
+from chalicelib.domain.errors import Conflict
+from chalicelib.domain.model import JsonObject
+from chalicelib.domain.operations import (
+    OPERATION_ID,
+    Operation,
+    OperationStatus,
+    operation_path,
+    present_operation,
+)
+from chalicelib.domain.tiers import DEFAULT_TIER, TIERS
+from chalicelib.routes.errors import error_body
+from chalicelib.routes.http import Answer, Request, invalid
+from chalicelib.routes.idempotency import Attempt, once
+from chalicelib.routes.services import Services
+from chalicelib.services.operations import ApplyRequest
+
+_READY: Final = "ready"
+_RESPOND_ASYNC: Final = "respond-async"
+_USUAL_PAGE: Final = 20
+_LARGEST_PAGE: Final = 50
+
+
+def apply(services: Services, request: Request) -> Answer:
+    """POST .../namespace/apply: admit everything, then apply it now or hand it on."""
+    friend_id = request.friend_id()
+    request.only_parameters("dry_run", "harden", "wait")
+    dry_run, harden, wait = request.flag("dry_run"), request.flag("harden"), _wait(request)
+    if dry_run and wait:
+        raise invalid("?wait", "A dry run answers at once: leave wait out.")
+    body = request.json_value()
+    # Every friend has this tier; admission needs nothing of the row, so it asks nobody.
+    tier = TIERS[DEFAULT_TIER]
+    manifests = admit(_manifests_in(body), friend_id=friend_id, tier=tier, harden=harden)
+    wanted = ApplyRequest(
+        friend_id=friend_id,
+        manifests=manifests,
+        wait=wait,
+        respond_async=request.prefers(_RESPOND_ASYNC),
+    )
+    permit = partial(services.access.load, request.principal, friend_id)
+    run = partial(_rehearse if dry_run else _apply, services, request, wanted)
+    return once(services.answers, request, body, run, permit)
+
+
+def get_operation(services: Services, request: Request) -> Answer:
+    """GET .../operations/{operation_id}: how far an operation is."""
+    friend_id, identifier = request.friend_id(), _operation_id(request)
+    request.only_parameters()
+    friend = services.access.load(request.principal, friend_id).friend
+    operation = services.operations.get(friend, identifier)
+    headers = {} if operation.status.is_final else {"Retry-After": "2"}
+    return Answer(present_operation(operation), headers=headers)
+
+
+def list_operations(services: Services, request: Request) -> Answer:
+    """GET .../operations: the newest first."""
+    friend_id = request.friend_id()
+    request.only_parameters("limit", "cursor")
+    limit = request.whole_number("limit", least=1, most=_LARGEST_PAGE) or _USUAL_PAGE
+    before = request.parameter("cursor")
+    if before is not None and not OPERATION_ID.fullmatch(before):
+        raise invalid("?cursor", "cursor must be the one from the Link header of the page before.")
+    friend = services.access.load(request.principal, friend_id).friend
+    found = services.operations.list_newest(friend, limit=limit + 1, before=before)
+    page, headers = found[:limit], {}
+    if len(found) > limit:
+        headers["Link"] = request.link_to_next(limit=limit, cursor=page[-1].id)
+    return Answer([present_operation(each) for each in page], headers=headers)
+
+
+def _apply(services: Services, request: Request, wanted: ApplyRequest, attempt: Attempt) -> Answer:
+    asked = wanted.by(attempt.record, is_repeat=attempt.is_repeat)
+    operation = services.operations.apply(request.principal, asked, request.deadline)
+    return _answer(request, operation)
+
+
+def _rehearse(services: Services, request: Request, wanted: ApplyRequest, _: Attempt) -> Answer:
+    operation = services.operations.rehearse(request.principal, wanted, request.deadline)
+    answer = _answer(request, operation)
+    shown = answer.body["operation"] | {"id": None, "url": None, "dry_run": True}
+    return Answer(answer.body | {"operation": shown}, answer.status)
+
+
+def _answer(request: Request, operation: Operation) -> Answer:
+    shown = present_operation(operation)
+    if operation.status is OperationStatus.SUCCEEDED:
+        return Answer({"ok": True, "operation": shown, "results": shown["results"]})
+    if operation.status is OperationStatus.FAILED:
+        return _failure(request, operation, shown)
+    path = operation_path(operation.friend_id, operation.id)
+    headers = {"Location": request.reference_to(path), "Retry-After": "2"}
+    if request.prefers(_RESPOND_ASYNC):
+        headers["Preference-Applied"] = _RESPOND_ASYNC
+    return Answer({"ok": True, "operation": shown}, HTTPStatus.ACCEPTED, headers)
+
+
+def _failure(request: Request, operation: Operation, shown: JsonObject) -> Answer:
+    """Return the refusal of some objects, with what became of each; raise what concerns all."""
+    if not shown["results"]:
+        raise Conflict(operation.error or "", code=operation.code)
+    body = error_body(operation.error or "", operation.code or "", request.request_id)
+    body |= {"ok": False, "operation": shown, "results": shown["results"]}
+    body["details"] = [
+        {"path": f"{each['kind']}/{each['name']}", "message": each["error"]}
+        for each in shown["results"]
+        if each["status"] == "failed"
+    ]
+    return Answer(body, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def _manifests_in(body: object) -> Sequence[tuple[str, object]]:
+    """Return each manifest of the body with its JSON pointer."""
+    at, manifests = "", body
+    if isinstance(body, dict) and set(body) == {"manifests"}:
+        at, manifests = "/manifests", body["manifests"]
+    if isinstance(manifests, list):
+        return [(f"{at}/{position}", each) for position, each in enumerate(manifests)]
+    if isinstance(manifests, dict):
+        return [(at, manifests)]
+    message = 'The body must be a manifest, an array of manifests, or {"manifests": [...]}.'
+    raise invalid(at, message)
+
+
+def _wait(request: Request) -> bool:
+    value = request.parameter("wait")
+    if value not in {None, _READY}:
+        raise invalid("?wait", "wait must be ready, or be left out.")
+    return value == _READY
+
+
+def _operation_id(request: Request) -> str:
+    value = request.path["operation_id"]
+    if not OPERATION_ID.fullmatch(value):
+        message = "The operation_id in the path must be an id that an apply has answered with."
+        raise invalid("path:operation_id", message)
+    return value

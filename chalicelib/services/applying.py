@@ -1,0 +1,120 @@
+"""Observe -> send, rank by rank: how admitted manifests reach a friend's namespace.
+
+Requests, the worker and dry runs alike run this code. Sending a manifest twice changes nothing.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from chalicelib.domain import kinds
+from chalicelib.domain.errors import (
+    ApiError,
+    Conflict,
+    OutOfTime,
+    UpstreamFailed,
+    UpstreamUnreachable,
+)
+from chalicelib.domain.kinds import ObjectRef, ref_of
+from chalicelib.domain.model import Friend, JsonObject
+from chalicelib.domain.operations import rank_manifests
+from chalicelib.domain.plan import Result, require_ours, says_the_same
+from chalicelib.ports import Applied, Cluster
+from chalicelib.services.concurrency import side_by_side
+
+Observed = Mapping[ObjectRef, JsonObject]
+
+# So many leave at once; between two such batches the sender may find that its time is over.
+_BATCH: Final = 16
+# What an upstream could not do now, it may do later: the object has no result yet.
+PASSING: Final = (OutOfTime, UpstreamFailed, UpstreamUnreachable)
+
+
+Found = JsonObject | ApiError | None
+
+
+@dataclass(frozen=True)
+class Sending:
+    """Manifests on their way to one friend's namespace.
+
+    next_cluster gives the cluster for the next batch, or None when there is no time for one.
+    keep is called with a position and its result as soon as that is known.
+    """
+
+    manifests: tuple[JsonObject, ...]
+    observed: Observed
+    next_cluster: Callable[[], Cluster | None]
+    keep: Callable[[int, JsonObject], None]
+    dry_run: bool = False
+
+    def send(self, results: Sequence[JsonObject | None]) -> list[Found]:
+        """Send what has no result yet and return all results, in the manifests' order.
+
+        An object that an upstream could not take now has that error in place of a result, and
+        one that there was no time for has None.
+        """
+        found: list[Found] = list(results)
+        for batch in self._batches(results):
+            cluster = self.next_cluster()
+            if cluster is None:
+                break
+            sent = side_by_side([partial(self._send_one, cluster, each) for each in batch])
+            for position, result in zip(batch, sent, strict=True):
+                found[position] = result
+        return found
+
+    def _batches(self, results: Sequence[JsonObject | None]) -> Iterator[list[int]]:
+        for rank in rank_manifests(self.manifests):
+            waiting = [position for position in rank if results[position] is None]
+            for start in range(0, len(waiting), _BATCH):
+                yield waiting[start : start + _BATCH]
+
+    def _send_one(self, cluster: Cluster, position: int) -> JsonObject | ApiError:
+        manifest = self.manifests[position]
+        ref = ref_of(manifest)
+        shown: JsonObject = {"kind": ref.kind.name, "name": ref.name}
+        try:
+            applied = cluster.apply(manifest, force=False, dry_run=self.dry_run)
+        except PASSING as error:
+            return error
+        except ApiError as error:
+            result = shown | {"status": "failed", "error": error.message, "code": error.code}
+        else:
+            change = _change_of(applied, self.observed.get(ref))
+            result = shown | {"status": "applied", "change": change}
+        self.keep(position, result)
+        return result
+
+
+def _change_of(applied: Applied, before: JsonObject | None) -> Result:
+    if applied.was_created:
+        return Result.CREATED
+    changed = applied.was_changed
+    if changed and before is not None:
+        changed = not says_the_same(before, applied.manifest)
+    return Result.CONFIGURED if changed else Result.UNCHANGED
+
+
+def observe(
+    cluster: Cluster, friend: Friend, manifests: Sequence[JsonObject], *, closely: bool
+) -> Observed:
+    """Require the friend's namespace, and look closely at what is there of the manifests' objects.
+
+    The server's answer to an apply tells by itself whether it changed anything, to the second.
+    Closely is for when another apply may have changed the same objects within seconds: then they
+    are read first. Raises Conflict where the namespace is not there, not the friend's, or
+    terminating.
+    """
+    refs = [ObjectRef(kinds.NAMESPACE, friend.namespace)]
+    refs += map(ref_of, manifests) if closely else []
+    namespace, *objects = side_by_side([partial(cluster.get, ref) for ref in refs])
+    if namespace is None:
+        msg = (
+            "The friend's namespace is not there yet. POST /api/friends/<id>/namespace/provision "
+            "makes it; then apply again."
+        )
+        raise Conflict(msg, code="namespace_missing")
+    require_ours(namespace, friend)
+    found = zip(refs[1:], objects, strict=True)
+    return {ref: observed for ref, observed in found if observed is not None}

@@ -1,0 +1,170 @@
+"""How one accepted operation is executed, by whoever holds the friend's lease."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from chalicelib.domain.deadline import Deadline
+from chalicelib.domain.errors import ApiError, Refused
+from chalicelib.domain.model import Friend, JsonObject, Lease
+from chalicelib.domain.operations import Operation, OperationStatus
+from chalicelib.domain.timestamps import timestamp
+from chalicelib.ports import Cluster, Clusters, OperationStore
+from chalicelib.services.applying import PASSING, Found, Observed, Sending, observe
+
+# Longer than API Gateway lets a request run, and shorter than Lambda's pause before it repeats a
+# failed event (a minute): a repeat finds the lease of the runner that died run out.
+LEASE_SECONDS: Final = 45
+_RENEW_BELOW_SECONDS: Final = 30
+# The lease outlasts the last call that is made under it, by this much.
+_SLACK_SECONDS: Final = 3
+# Servers date an apply in whole seconds, each by its own clock.
+_RECENTLY: Final = timedelta(seconds=5)
+
+
+@dataclass
+class Turn:
+    """A runner's turn: the friend's lease, and what is left of the invocation's time.
+
+    deadline is the invocation's, and enough_seconds what must be left of it to begin something.
+    held_until is where the lease in hand runs out. ran_at is when the friend's last operation was
+    applied.
+    """
+
+    store: OperationStore
+    friend: Friend
+    owner: str
+    now: Callable[[], datetime]
+    deadline: Deadline
+    enough_seconds: float
+    ran_at: str | None
+    held_until: Deadline = field(default_factory=lambda: Deadline.after(LEASE_SECONDS))
+
+    @property
+    def has_time(self) -> bool:
+        """Whether there is time to begin something."""
+        return self.deadline.remaining_seconds >= self.enough_seconds
+
+    @property
+    def looks_closely(self) -> bool:
+        """Whether the last operation is so recent that its changes could be taken for ours."""
+        return self.ran_at is not None and self.ran_at > timestamp(self.now() - _RECENTLY)
+
+    def extend(self) -> None:
+        """Have the lease last on, if it is running short. Raises LeaseLost."""
+        if self.held_until.remaining_seconds < _RENEW_BELOW_SECONDS:
+            renewed = Deadline.after(LEASE_SECONDS)
+            self.store.renew(self.friend, new_lease(self.owner, self.now))
+            self.held_until = renewed
+
+    def call_deadline(self) -> Deadline:
+        """Return the time by which a call that is made now has to be over."""
+        return self.deadline.within(self.held_until.remaining_seconds - _SLACK_SECONDS)
+
+
+@dataclass(frozen=True)
+class Executed:
+    """An operation as far as it went, and why an upstream kept it from going on, if one did."""
+
+    operation: Operation
+    error: ApiError | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to send."""
+        return self.operation.status.is_final or self.operation.is_watched
+
+
+@dataclass(frozen=True)
+class Executor:
+    """Sends operations' manifests to the cluster, and judges what came of it."""
+
+    clusters: Clusters
+    now: Callable[[], datetime]
+
+    def execute(
+        self,
+        operation: Operation,
+        turn: Turn,
+        *,
+        observed: Callable[[], Observed] | None = None,
+        keep: Callable[[int, JsonObject], None] | None = None,
+    ) -> Executed:
+        """Send what has no result yet, as long as there is time. Safe to repeat.
+
+        observed, where given, returns what the namespace holds, read a moment ago; keep is called
+        with each result as soon as that is known. Raises LeaseLost.
+        """
+        next_cluster = partial(self._next_cluster, turn)
+        try:
+            sending = Sending(
+                operation.manifests,
+                (observed or partial(_observe, turn, operation, next_cluster))(),
+                next_cluster,
+                keep or _nothing_kept,
+            )
+        except PASSING as error:
+            return Executed(operation, error)
+        except ApiError as error:
+            return Executed(self._refuse(operation, error))
+        return self.judge(operation, sending.send(operation.results))
+
+    def give_up(self, executed: Executed) -> Operation:
+        """Return the operation as failed for good, by the error that kept it from going on."""
+        operation, error = executed.operation, executed.error
+        return operation if error is None else self._refuse(operation, error)
+
+    def _next_cluster(self, turn: Turn) -> Cluster | None:
+        if not turn.has_time:
+            return None
+        turn.extend()
+        return self.clusters.open(turn.friend.cluster, turn.call_deadline())
+
+    def _refuse(self, operation: Operation, error: ApiError) -> Operation:
+        return replace(
+            operation,
+            status=OperationStatus.FAILED,
+            finished_at=timestamp(self.now()),
+            error=error.message,
+            code=error.code,
+        )
+
+    def judge(self, operation: Operation, found: Sequence[Found]) -> Executed:
+        """Return how the operation stands after its manifests were sent, as far as they were."""
+        results = tuple(None if isinstance(each, ApiError) else each for each in found)
+        operation = replace(operation, results=results)
+        if any(each is None for each in results):
+            errors = (each for each in found if isinstance(each, ApiError))
+            return Executed(operation, next(errors, None))
+        failed = sum(each is not None and each["status"] == "failed" for each in results)
+        if failed:
+            msg = (
+                f"{failed} of {len(results)} objects failed: results has the reason of each. "
+                "The rest stand; correct these and apply them again."
+            )
+            return Executed(self._refuse(operation, Refused(msg, code="objects_refused")))
+        moment = timestamp(self.now())
+        if operation.wait:
+            return Executed(replace(operation, applied_at=moment))
+        succeeded = OperationStatus.SUCCEEDED
+        return Executed(replace(operation, status=succeeded, finished_at=moment))
+
+
+def new_lease(owner: str, now: Callable[[], datetime]) -> Lease:
+    """Return a lease that starts now."""
+    return Lease(owner, int(now().timestamp()) + LEASE_SECONDS)
+
+
+def _observe(
+    turn: Turn, operation: Operation, next_cluster: Callable[[], Cluster | None]
+) -> Observed:
+    cluster = next_cluster()
+    if cluster is None:
+        return {}
+    return observe(cluster, turn.friend, operation.manifests, closely=turn.looks_closely)
+
+
+def _nothing_kept(_position: int, _result: JsonObject) -> None:
+    """A request writes its results once, at the end."""

@@ -1,0 +1,204 @@
+"""Applies: admitted, recorded, and run at once where that is short; and what became of them."""
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from chalicelib.domain.deadline import Deadline
+from chalicelib.domain.errors import ApiError, NotFound
+from chalicelib.domain.model import Friend, FriendRecord, JsonObject, Principal
+from chalicelib.domain.operations import (
+    Operation,
+    OperationStatus,
+    OperationType,
+    operation_id,
+)
+from chalicelib.domain.timestamps import timestamp
+from chalicelib.ports import Clusters, Dispatcher, LeaseLost, OperationStore
+from chalicelib.services.access import Access
+from chalicelib.services.applying import Observed, Sending, observe
+from chalicelib.services.concurrency import both
+from chalicelib.services.execution import Executor, Turn, new_lease
+from chalicelib.services.stale import retry_stale
+
+# More than this never fits the time of a request when a cluster is slow.
+_MOST_INLINE: Final = 32
+# What must be left of a request's time to send a batch, and to record after that how it went.
+_ENOUGH_SECONDS: Final = 6.0
+_RECORDING_SECONDS: Final = 3.0
+_NEWEST_LOOKED_AT: Final = 50
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ApplyRequest:
+    """What a caller wants applied, already admitted.
+
+    request identifies this very POST, if it can be repeated, and is_repeat says that an earlier
+    try of it died.
+    """
+
+    friend_id: str
+    manifests: tuple[JsonObject, ...]
+    wait: bool = False
+    respond_async: bool = False
+    request: str | None = None
+    is_repeat: bool = False
+
+    def by(self, request: str | None, *, is_repeat: bool) -> "ApplyRequest":
+        """Return the same, as this try of this request."""
+        return replace(self, request=request, is_repeat=is_repeat)
+
+
+@dataclass(frozen=True)
+class Operations:
+    """What a request can do with operations."""
+
+    access: Access
+    store: OperationStore
+    clusters: Clusters
+    dispatcher: Dispatcher
+    executor: Executor
+    now: Callable[[], datetime]
+
+    def apply(self, principal: Principal, wanted: ApplyRequest, deadline: Deadline) -> Operation:
+        """Accept the manifests as the friend's next operation, and run it now if it is short.
+
+        The operation is over, or it is recorded and on its way to run_operation. A repeat of a
+        request whose first try died returns what that try has recorded.
+        """
+        return retry_stale(partial(self._apply_once, principal, wanted, deadline))
+
+    def rehearse(self, principal: Principal, wanted: ApplyRequest, deadline: Deadline) -> Operation:
+        """Have the cluster judge the manifests and change nothing; nothing is recorded either.
+
+        Raises what kept the cluster from judging them all.
+        """
+        record = self.access.load(principal, wanted.friend_id)
+        cluster = self.clusters.open(record.friend.cluster, deadline)
+        sending = Sending(
+            wanted.manifests,
+            observe(cluster, record.friend, wanted.manifests, closely=True),
+            lambda: cluster,
+            lambda _position, _result: None,
+            dry_run=True,
+        )
+        operation = self._build(record, wanted, principal.name)
+        executed = self.executor.judge(operation, sending.send(operation.results))
+        if executed.error is not None:
+            raise executed.error
+        return executed.operation
+
+    def get(self, friend: Friend, identifier: str) -> Operation:
+        """Return one operation. Raises NotFound."""
+        operation = self.store.find(friend, identifier)
+        if operation is None:
+            msg = (
+                "There is no operation with this id. GET /api/friends/<id>/operations lists "
+                "those of the last 30 days."
+            )
+            raise NotFound(msg, code="operation_not_found")
+        return operation
+
+    def list_newest(self, friend: Friend, *, limit: int, before: str | None) -> list[Operation]:
+        """Return the friend's operations, the newest first."""
+        return self.store.list_newest(friend, limit=limit, before=before)
+
+    def _apply_once(
+        self, principal: Principal, wanted: ApplyRequest, deadline: Deadline
+    ) -> Operation:
+        record = self.access.load(principal, wanted.friend_id)
+        if wanted.is_repeat and (earlier := self._recorded_by(record.friend, wanted)):
+            return earlier
+        operation = self._build(record, wanted, principal.name)
+        if self._is_short(record, wanted, deadline):
+            return self._run_now(record, operation, deadline)
+        self.store.accept(record.queue, operation, None)
+        self._hand_on(operation)
+        return operation
+
+    def _recorded_by(self, friend: Friend, wanted: ApplyRequest) -> Operation | None:
+        newest = self.store.list_newest(friend, limit=_NEWEST_LOOKED_AT, before=None)
+        return next((each for each in newest if each.request == wanted.request), None)
+
+    def _build(self, record: FriendRecord, wanted: ApplyRequest, requested_by: str) -> Operation:
+        friend, sequence = record.friend, record.queue.accepted + 1
+        return Operation(
+            id=operation_id(friend, sequence),
+            friend_id=friend.id,
+            uid=friend.uid,
+            sequence=sequence,
+            type=OperationType.APPLY,
+            status=OperationStatus.PENDING,
+            manifests=wanted.manifests,
+            results=(None,) * len(wanted.manifests),
+            wait=wanted.wait,
+            created_at=timestamp(self.now()),
+            requested_by=requested_by,
+            request=wanted.request,
+        )
+
+    def _is_short(self, record: FriendRecord, wanted: ApplyRequest, deadline: Deadline) -> bool:
+        return (
+            not (wanted.wait or wanted.respond_async)
+            and len(wanted.manifests) <= _MOST_INLINE
+            and record.queue.is_drained
+            and not record.queue.is_held(self.now().timestamp())
+            and deadline.remaining_seconds >= _ENOUGH_SECONDS + _RECORDING_SECONDS
+        )
+
+    def _run_now(self, record: FriendRecord, operation: Operation, deadline: Deadline) -> Operation:
+        friend, owner = record.friend, uuid.uuid4().hex
+        sending = deadline.within(deadline.remaining_seconds - _RECORDING_SECONDS)
+        ran_at = record.queue.ran_at
+        turn = Turn(self.store, friend, owner, self.now, sending, _ENOUGH_SECONDS, ran_at)
+        cluster = self.clusters.open(friend.cluster, sending)
+        operation = replace(operation, status=OperationStatus.RUNNING)
+        look = partial(observe, cluster, friend, operation.manifests, closely=turn.looks_closely)
+        # Looking while it is being recorded: a read changes nothing, and costs no time of its own.
+        observed, _ = both(
+            partial(_outcome_of, look),
+            partial(self.store.accept, record.queue, operation, new_lease(owner, self.now)),
+        )
+        executed = self.executor.execute(operation, turn, observed=partial(_value_of, observed))
+        if executed.is_complete:
+            return self._finish(executed.operation, turn)
+        self.store.record(executed.operation)
+        self.store.release(friend, owner)
+        self._hand_on(operation)
+        return executed.operation
+
+    def _finish(self, operation: Operation, turn: Turn) -> Operation:
+        try:
+            # What was accepted meanwhile has an invocation of its own, which waits for the lease.
+            self.store.finish(turn.friend, operation.sequence, operation, turn.owner, keep=False)
+        except LeaseLost:
+            _log.warning("a request outlived its lease", extra={"operation": operation.id})
+            return replace(operation, status=OperationStatus.RUNNING, finished_at=None)
+        return operation
+
+    def _hand_on(self, operation: Operation) -> None:
+        try:
+            self.dispatcher.dispatch(operation.friend_id, operation.id)
+        except ApiError as error:
+            # It is recorded: the next operation's invocation, or reconciliation, takes it along.
+            extra = {"operation": operation.id, "code": error.code}
+            _log.error("an operation could not be dispatched", extra=extra)
+
+
+def _outcome_of(read: Callable[[], Observed]) -> Observed | ApiError:
+    try:
+        return read()
+    except ApiError as error:
+        return error
+
+
+def _value_of(outcome: Observed | ApiError) -> Observed:
+    if isinstance(outcome, ApiError):
+        raise outcome
+    return outcome

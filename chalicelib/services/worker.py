@@ -1,0 +1,148 @@
+"""run_operation: drains a friend's line of operations, and follows one until it is ready.
+
+Events come twice, late, out of order or never; the friend's row alone says what is to be done.
+
+    claim ──▶ start ──▶ execute ──▶ finish ──▶ (the next one) ──▶ follow the event's own
+      │                    ├─ no time: release, a fresh invocation goes on
+      │                    └─ an upstream fails: Interrupted; Lambda repeats, the third time it is
+      │                       given up, so that it blocks nobody
+      └─ held by another: wait until the lease is free or runs out
+"""
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from chalicelib.domain.deadline import Deadline
+from chalicelib.domain.errors import ApiError, NotFound
+from chalicelib.domain.model import Friend, JsonObject
+from chalicelib.domain.operations import Operation, operation_id
+from chalicelib.ports import Claim, Dispatcher, LeaseLost, OperationStore
+from chalicelib.services.execution import Executor, Turn, new_lease
+from chalicelib.services.following import Follower, OutOfTurn
+
+# What must be left of an invocation to begin something: a batch, and recording how it went.
+_ENOUGH_SECONDS: Final = 20.0
+_MOST_ATTEMPTS: Final = 3
+_LOOK_AGAIN_SECONDS: Final = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Interrupted(Exception):
+    """An upstream keeps the operation from going on. code says why. Deliver the event again."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What the run_operation function does with an event that has passed validation."""
+
+    store: OperationStore
+    dispatcher: Dispatcher
+    executor: Executor
+    follower: Follower
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+
+    def run(self, friend_id: str, identifier: str, deadline: Deadline) -> Operation:
+        """Run what is pending of the friend's, and return how the named operation stands.
+
+        Safe to repeat, concurrently too. Raises NotFound when the friend or the operation is
+        gone, and Interrupted when the event has to be delivered again.
+        """
+        if deadline.remaining_seconds < 2 * _ENOUGH_SECONDS:
+            # Handing on from here would go on for ever.
+            raise Interrupted("timeout_too_short")
+        try:
+            return self._run(friend_id, identifier, deadline)
+        except NotFound:
+            raise
+        except ApiError as error:
+            raise Interrupted(error.code) from error
+
+    def _run(self, friend_id: str, identifier: str, deadline: Deadline) -> Operation:
+        owner = uuid.uuid4().hex
+        claim = self._claim(friend_id, identifier, owner, deadline)
+        try:
+            if claim.queue.lease_owner == owner:
+                self._drain(claim, self._turn(claim, owner, deadline))
+            operation = self._find(claim.friend, identifier)
+            if operation.is_watched:
+                self.follower.follow(claim.friend, operation, deadline)
+        except OutOfTurn:
+            self.dispatcher.dispatch(friend_id, identifier)
+        except LeaseLost:
+            _log.warning("the lease was taken over", extra={"operation": identifier})
+        return self._find(claim.friend, identifier)
+
+    def _turn(self, claim: Claim, owner: str, deadline: Deadline) -> Turn:
+        return Turn(
+            self.store,
+            claim.friend,
+            owner,
+            self.now,
+            deadline,
+            _ENOUGH_SECONDS,
+            claim.queue.ran_at,
+        )
+
+    def _claim(self, friend_id: str, identifier: str, owner: str, deadline: Deadline) -> Claim:
+        """Take the lease; wait while another has it and has not come to this operation yet."""
+        while True:
+            now = self.now().timestamp()
+            claim = self.store.claim(friend_id, new_lease(owner, self.now), now)
+            if claim.queue.lease_owner == owner or not _is_ahead(claim, identifier):
+                return claim
+            if deadline.remaining_seconds < _ENOUGH_SECONDS:
+                raise Interrupted("lease_held")
+            self.sleep(_LOOK_AGAIN_SECONDS)
+
+    def _drain(self, claim: Claim, turn: Turn) -> None:
+        """Run what is pending, in order. Raises OutOfTurn, LeaseLost and Interrupted."""
+        friend, sequence, gave_up = claim.friend, claim.queue.finished, ""
+        more = True
+        while more:
+            sequence += 1
+            turn.extend()
+            operation = self.store.start(friend, sequence, turn.owner)
+            if operation is not None:
+                operation, code = self._settle(operation, turn)
+                turn.ran_at = operation.applied_at or operation.finished_at
+                gave_up = gave_up or code
+            more = self.store.finish(friend, sequence, operation, turn.owner, keep=True)
+        if gave_up:
+            raise Interrupted(gave_up)
+
+    def _settle(self, operation: Operation, turn: Turn) -> tuple[Operation, str]:
+        """Return the operation with nothing left to send, and why it was given up, if it was."""
+
+        def keep(position: int, result: JsonObject) -> None:
+            self.store.checkpoint(operation, position, result, turn.owner)
+
+        executed = self.executor.execute(operation, turn, keep=keep)
+        if executed.is_complete:
+            return executed.operation, ""
+        if executed.error is None:
+            self.store.release(turn.friend, turn.owner)
+            raise OutOfTurn
+        if operation.attempts < _MOST_ATTEMPTS:
+            # The lease is left to run out: until then, nobody troubles the upstream again.
+            raise Interrupted(executed.error.code) from executed.error
+        return self.executor.give_up(executed), executed.error.code
+
+    def _find(self, friend: Friend, identifier: str) -> Operation:
+        operation = self.store.find(friend, identifier)
+        if operation is None:
+            msg = "There is no operation with this id of this friend."
+            raise NotFound(msg, code="operation_not_found")
+        return operation
+
+
+def _is_ahead(claim: Claim, identifier: str) -> bool:
+    """Tell whether the named operation is still in the friend's line."""
+    friend, queue = claim.friend, claim.queue
+    pending = range(queue.finished + 1, queue.accepted + 1)
+    return identifier in {operation_id(friend, sequence) for sequence in pending}

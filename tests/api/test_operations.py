@@ -1,0 +1,591 @@
+"""Threats K and L: applies at once and in the background, in order, whatever dies on the way."""
+
+import itertools
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib.domain.errors import UpstreamFailed, UpstreamUnreachable
+from chalicelib.gateways.cluster import _OpenCluster
+from chalicelib.gateways.operations import DynamoOperationStore
+from chalicelib.services.execution import Turn
+from chalicelib.services.worker import Interrupted
+from infra.local.cluster import ClusterDouble
+from tests.cluster_client import ClusterClient
+from tests.factories import AGENT_TOKEN
+from tests.harness import TABLE, Api, Clock
+from tests.manifests import (
+    create_config_map_manifest,
+    create_container,
+    create_deployment_manifest,
+)
+
+APPLY = "/api/friends/alice/namespace/apply"
+OPERATIONS = "/api/friends/alice/operations"
+ASYNC = {"Prefer": "respond-async"}
+CONFIG_MAPS = "/api/v1/namespaces/friend-alice/configmaps"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time."""
+    return Clock()
+
+
+@pytest.fixture
+def api(backend: None, clock: Clock) -> Api:
+    """The app, with alice in it."""
+    api = Api(now=clock.now, sleep=clock.sleep)
+    api.register_friend()
+    return api
+
+
+@pytest.fixture
+def cluster(kube: ClusterDouble) -> ClusterClient:
+    """The cluster, as its admin sees it."""
+    return ClusterClient(kube.kubeconfig())
+
+
+def config_map(value: str = "1", name: str = "settings") -> Any:
+    return create_config_map_manifest(name=name, data={"value": value})
+
+
+def apply_async(api: Api, value: str = "1") -> Any:
+    answer = api.post(APPLY, config_map(value), headers=ASYNC)
+    assert answer.status == 202, answer.text
+    return answer.json["operation"]
+
+
+def value_of(cluster: ClusterClient, name: str = "settings") -> Any:
+    found = cluster.find(f"{CONFIG_MAPS}/{name}")
+    return found and found["data"]["value"]
+
+
+def create_broken_deployment() -> Any:
+    container = create_container(image="registry.example/web:does-not-exist")
+    return create_deployment_manifest("web", pod={"containers": [container]})
+
+
+def read(api: Api, operation: Any) -> Any:
+    return api.get(operation["url"]).json
+
+
+def die(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_short_apply_is_answered_with_its_results(api: Api, invocations: list[Any]) -> None:
+    manifests = [create_deployment_manifest(name="web"), config_map()]
+    answer = api.post(APPLY, manifests)
+    assert answer.status == 200, answer.text
+    assert answer.json["ok"] is True
+    assert answer.json["results"] == [
+        {"kind": "Deployment", "name": "web", "status": "applied", "change": "created"},
+        {"kind": "ConfigMap", "name": "settings", "status": "applied", "change": "created"},
+    ]
+    operation = answer.json["operation"]
+    assert (operation["status"], operation["type"]) == ("succeeded", "apply")
+    assert operation["progress"] == {"done": 2, "total": 2}
+    assert operation["requested_by"] == "admin"
+    assert read(api, operation) == operation
+    assert invocations == []
+
+
+@pytest.mark.parametrize(
+    "shape", [lambda each: each, lambda each: [each], lambda each: {"manifests": [each]}]
+)
+def test_a_body_is_a_manifest_an_array_or_manifests(api: Api, shape: Callable[[Any], Any]) -> None:
+    assert api.post(APPLY, shape(config_map())).status == 200
+
+
+@pytest.mark.parametrize("body", ["x", 1, None, True])
+def test_another_body_is_400(api: Api, kube: ClusterDouble, body: Any) -> None:
+    kube.requests.clear()
+    answer = api.call("POST", APPLY, raw_body=str(body).lower().encode())
+    assert answer.status == 400
+    assert kube.requests == []
+
+
+def test_changes_are_told_by_the_servers_own_answer(api: Api) -> None:
+    changes = [api.post(APPLY, config_map(value)).json["results"][0]["change"] for value in "1121"]
+    assert changes == ["created", "unchanged", "configured", "configured"]
+
+
+def test_config_maps_and_services_go_before_what_uses_them(api: Api, kube: ClusterDouble) -> None:
+    kube.requests.clear()
+    api.post(APPLY, [create_deployment_manifest(name="web"), config_map()])
+    written = [path for method, path in sent(kube) if method == "PATCH"]
+    assert ["configmaps" in path for path in written] == [True, False]
+
+
+def sent(kube: ClusterDouble) -> list[tuple[str, str]]:
+    return [(each.method, each.path) for each in kube.requests]
+
+
+def test_a_dry_run_answers_alike_and_changes_nothing(
+    api: Api, cluster: ClusterClient, invocations: list[Any]
+) -> None:
+    answer = api.post(f"{APPLY}?dry_run=true", config_map())
+    assert answer.status == 200, answer.text
+    assert answer.json["results"][0]["change"] == "created"
+    assert answer.json["operation"]["id"] is None
+    assert value_of(cluster) is None
+    assert api.get(OPERATIONS).json == []
+    assert invocations == []
+    assert api.post(f"{APPLY}?dry_run=true&wait=ready", config_map()).status == 400
+
+
+def test_a_fields_other_manager_is_reported_and_not_forced(
+    api: Api, cluster: ClusterClient
+) -> None:
+    theirs = config_map("theirs")
+    theirs["metadata"]["namespace"] = "friend-alice"
+    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", **theirs})
+    answer = api.post(APPLY, [config_map("ours"), config_map("2", name="other")])
+    assert (answer.status, answer.json["code"]) == (422, "objects_refused")
+    failed, applied = answer.json["results"]
+    assert (failed["status"], failed["code"]) == ("failed", "field_conflict")
+    assert ".data.value" in failed["error"]
+    assert "tests" in failed["error"]
+    assert applied["status"] == "applied"
+    assert value_of(cluster) == "theirs"
+    assert value_of(cluster, "other") == "2"
+    assert answer.json["operation"]["status"] == "failed"
+
+
+def test_a14_a_changed_selector_is_422(api: Api) -> None:
+    api.post(APPLY, create_deployment_manifest(name="web"))
+    changed = create_deployment_manifest(name="web")
+    changed["spec"]["selector"]["matchLabels"] = {"app": "other"}
+    changed["spec"]["template"]["metadata"]["labels"] = {"app": "other"}
+    answer = api.post(APPLY, changed)
+    assert answer.status == 422
+    assert "spec.selector" in answer.json["results"][0]["error"]
+
+
+def test_more_than_the_quota_admits_is_422(api: Api) -> None:
+    for number in range(19):
+        assert api.post(APPLY, config_map(name=f"c{number}")).status == 200
+    answer = api.post(APPLY, config_map(name="one-more"))
+    assert (answer.status, answer.json["results"][0]["code"]) == (422, "quota_exceeded")
+    assert "count/configmaps=1" in answer.json["results"][0]["error"]
+
+
+def test_h03_nothing_is_applied_in_a_namespace_that_is_not_the_friends(
+    api: Api, cluster: ClusterClient, kube: ClusterDouble
+) -> None:
+    cluster.delete_namespace("friend-alice")
+    answer = api.post(APPLY, config_map())
+    assert (answer.status, answer.json["code"]) == (409, "namespace_missing")
+    cluster.create_namespace("friend-alice")
+    kube.requests.clear()
+    answer = api.post(APPLY, config_map())
+    assert (answer.status, answer.json["code"]) == (409, "namespace_not_ours")
+    assert {method for method, _ in sent(kube)} == {"GET"}
+    assert [each["status"] for each in api.get(OPERATIONS).json] == ["failed", "failed"]
+
+
+def test_respond_async_is_202_and_runs_by_invocation(
+    api: Api, cluster: ClusterClient, invocations: list[Any]
+) -> None:
+    answer = api.post(APPLY, config_map(), headers=ASYNC, token=AGENT_TOKEN)
+    assert answer.status == 202
+    assert answer.headers["Preference-Applied"] == "respond-async"
+    operation = answer.json["operation"]
+    assert operation["status"] == "pending"
+    assert answer.headers["Location"].endswith(operation["url"].lstrip("/"))
+    assert invocations == [{"friend_id": "alice", "operation_id": operation["id"]}]
+    assert value_of(cluster) is None
+    (report,) = api.deliver(invocations)
+    assert report["operation"] == read(api, operation)
+    assert read(api, operation)["status"] == "succeeded"
+    assert read(api, operation)["requested_by"] == "agent:mochi"
+    assert value_of(cluster) == "1"
+
+
+def test_wait_ready_follows_the_rollout_to_its_end(api: Api, invocations: list[Any]) -> None:
+    answer = api.post(f"{APPLY}?wait=ready", [create_deployment_manifest(name="web"), config_map()])
+    assert answer.status == 202
+    api.deliver(invocations)
+    operation = read(api, answer.json["operation"])
+    assert operation["status"] == "succeeded", operation
+    assert [each["ready"] for each in operation["results"]] == [True, True]
+
+
+def test_wait_ready_says_why_it_does_not_run(
+    api: Api, invocations: list[Any], clock: Clock
+) -> None:
+    broken = create_broken_deployment()
+    answer = api.post(f"{APPLY}?wait=ready", broken)
+    api.deliver(invocations)
+    operation = read(api, answer.json["operation"])
+    assert operation["status"] == "failed"
+    assert (operation["code"], operation["results"][0]["ready"]) == ("image_pull", False)
+    assert sum(clock.slept) < 60
+
+
+def test_waiting_blocks_no_later_apply_and_is_handed_on_in_time(
+    api: Api, invocations: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = api.post(f"{APPLY}?wait=ready", create_broken_deployment()).json["operation"]
+    event = invocations.pop()
+    with monkeypatch.context() as patch:
+        patch.setattr("chalicelib.services.following._ENOUGH_SECONDS", 1000)
+        assert api.run_operation(event)["operation"]["status"] == "running"
+    assert invocations == [event]
+    assert api.post(APPLY, config_map()).status == 200
+    api.deliver(invocations)
+    assert read(api, first)["status"] == "failed"
+
+
+def test_an_invocation_hands_on_before_its_own_timeout(
+    api: Api, cluster: ClusterClient, invocations: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first batch takes so long that there is no time for the second."""
+    api.post(APPLY, [create_deployment_manifest("web"), config_map()], headers=ASYNC)
+    event = invocations.pop()
+    with monkeypatch.context() as patch:
+        has_time = iter([True, True, False])
+        patch.setattr(Turn, "has_time", property(lambda _: next(has_time)))
+        report = api.run_operation(event)["operation"]
+    assert (report["status"], report["progress"]) == ("running", {"done": 1, "total": 2})
+    assert invocations == [event]
+    assert value_of(cluster) == "1"
+    api.deliver(invocations)
+    assert api.get(report["url"]).json["status"] == "succeeded"
+
+
+def test_an_apply_behind_a_running_one_is_202_and_runs_after_it(
+    api: Api, cluster: ClusterClient, invocations: list[Any]
+) -> None:
+    first = apply_async(api, "1")
+    answer = api.post(APPLY, config_map("2"))
+    assert answer.status == 202
+    api.deliver(invocations)
+    assert value_of(cluster) == "2"
+    statuses = [read(api, each)["status"] for each in (first, answer.json["operation"])]
+    assert statuses == ["succeeded", "succeeded"]
+
+
+# Every event comes at least once, up to two come again.
+ORDERS = sorted(
+    {
+        order
+        for length in range(3, 6)
+        for order in itertools.product((0, 1, 2), repeat=length)
+        if set(order) == {0, 1, 2}
+    }
+)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_k02_every_order_of_three_applies_with_duplicates_ends_at_the_newest(
+    api: Api, cluster: ClusterClient, invocations: list[Any], part: int
+) -> None:
+    """All 192 orders of up to five deliveries, each event at least once."""
+    for order in ORDERS[part::4]:
+        operations = [apply_async(api, value) for value in "123"]
+        events = [invocations[number] for number in order]
+        invocations.clear()
+        reports = [api.run_operation(event) for event in events]
+        assert value_of(cluster) == "3", order
+        assert {each["operation"]["status"] for each in reports} == {"succeeded"}, order
+        assert {read(api, each)["status"] for each in operations} == {"succeeded"}, order
+
+
+@pytest.mark.parametrize("deliveries", range(2, 6))
+def test_k01_an_event_that_comes_again_does_nothing_more(
+    backend: None, kube: ClusterDouble, invocations: list[Any], deliveries: int
+) -> None:
+    api = Api(sleep=lambda _: time.sleep(0.05))
+    api.register_friend()
+    apply_async(api)
+    event = invocations.pop()
+    kube.requests.clear()
+    with ThreadPoolExecutor(deliveries) as pool:
+        reports = list(pool.map(api.run_operation, [event] * deliveries))
+    assert {each["operation"]["status"] for each in reports} == {"succeeded"}
+    assert writes_of(kube) == 1
+
+
+def writes_of(kube: ClusterDouble) -> int:
+    return len([None for method, _ in sent(kube) if method == "PATCH"])
+
+
+def test_k03_a_poison_operation_is_given_up_and_blocks_nobody(
+    api: Api, invocations: list[Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison = apply_async(api, "poison")
+    fine = api.post(APPLY, config_map("fine", name="other"), headers=ASYNC).json["operation"]
+    event = invocations[0]
+    monkeypatch.setattr(_OpenCluster, "apply", refuse_settings)
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            api.run_operation(event)
+        assert read(api, poison)["status"] == "running"
+        clock.pass_seconds(60)
+    with pytest.raises(Interrupted):  # Lambda hands this one to the on-failure destination
+        api.run_operation(event)
+    assert (read(api, poison)["status"], read(api, poison)["code"]) == ("failed", "cluster_failed")
+    assert read(api, fine)["status"] == "succeeded"
+    assert read(api, fine)["results"][0]["name"] == "other"
+    assert api.run_operation(event)["operation"]["status"] == "failed"
+
+
+APPLY_FOR_REAL = _OpenCluster.apply
+
+
+def refuse_settings(cluster: Any, manifest: Any, **options: Any) -> Any:
+    if manifest["metadata"]["name"] == "settings":
+        msg = "The cluster answered with an error of its own."
+        raise UpstreamFailed(msg, code="cluster_failed")
+    return APPLY_FOR_REAL(cluster, manifest, **options)
+
+
+def test_k04_the_event_carries_ids_whatever_the_size_of_the_manifests(
+    api: Api, invocations: list[Any]
+) -> None:
+    big = create_config_map_manifest(name="big", data={"value": "x" * 200_000})
+    answer = api.post(APPLY, big, headers=ASYNC)
+    assert answer.status == 202
+    assert set(invocations[0]) == {"friend_id", "operation_id"}
+    api.deliver(invocations)
+    assert read(api, answer.json["operation"])["status"] == "succeeded"
+    assert api.post(APPLY, {**big, "data": {"value": "x" * 270_000}}).status == 413
+
+
+EVENT = {"friend_id": "alice", "operation_id": "19ab0000000-00000001"}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        [],
+        "alice",
+        {},
+        {"friend_id": "alice"},
+        EVENT | {"friend_id": "../alice"},
+        EVENT | {"friend_id": 1},
+        EVENT | {"friend_id": "kube-system"},
+        EVENT | {"operation_id": ""},
+        EVENT | {"operation_id": "19ab0000000-1"},
+        EVENT | {"operation_id": None},
+        EVENT | {"manifests": [{"kind": "Pod"}]},
+        EVENT | {"version": 2},
+        EVENT | {"x" * 500: 1},
+    ],
+)
+def test_k05_a_hand_made_event_is_validated_like_a_request(
+    api: Api, kube: ClusterDouble, event: Any
+) -> None:
+    kube.requests.clear()
+    report = api.run_operation(event)
+    assert (report["ok"], report["code"]) == (False, "invalid_event")
+    assert report["error"]
+    assert report["details"]
+    assert kube.requests == []
+
+
+@pytest.mark.parametrize("event", [EVENT, EVENT | {"friend_id": "bob"}])
+def test_k05_an_event_about_nothing_says_so(api: Api, event: Any) -> None:
+    report = api.run_operation(event)
+    assert report["ok"] is False
+    assert report["code"] in {"operation_not_found", "friend_not_found"}
+
+
+def test_k06_what_the_queue_loses_is_taken_along_by_the_next(
+    api: Api, cluster: ClusterClient, invocations: list[Any]
+) -> None:
+    lost = apply_async(api, "1")
+    invocations.clear()
+    apply_async(api, "2")
+    api.deliver(invocations)
+    assert read(api, lost)["status"] == "succeeded"
+    assert value_of(cluster) == "2"
+
+
+def test_k06_an_operation_that_could_not_be_dispatched_is_recorded(
+    api: Api, invocations: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise UpstreamUnreachable("Lambda is busy.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("chalicelib.gateways.dispatcher.LambdaDispatcher.dispatch", fail)
+        operation = apply_async(api)
+    assert invocations == []
+    event = {"friend_id": "alice", "operation_id": operation["id"]}
+    assert api.run_operation(event)["operation"]["status"] == "succeeded"
+
+
+def test_k07_a_worker_that_dies_midway_is_taken_over_without_doing_things_twice(
+    api: Api,
+    kube: ClusterDouble,
+    invocations: list[Any],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manifests = [config_map(), create_deployment_manifest(name="web")]
+    operation = api.post(APPLY, manifests, headers=ASYNC).json["operation"]
+    event = invocations.pop()
+    with monkeypatch.context() as patch:
+        patch.setattr(DynamoOperationStore, "finish", die)
+        with pytest.raises(KeyboardInterrupt):
+            api.run_operation(event)
+    assert read(api, operation)["progress"] == {"done": 2, "total": 2}
+    kube.requests.clear()
+    clock.pass_seconds(60)
+    assert api.run_operation(event)["operation"]["status"] == "succeeded"
+    assert writes_of(kube) == 0
+
+
+def test_k07_a_request_that_dies_is_finished_by_the_worker_behind_it(
+    api: Api,
+    cluster: ClusterClient,
+    invocations: list[Any],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("chalicelib.gateways.cluster._OpenCluster.apply", die)
+        with pytest.raises(KeyboardInterrupt):
+            api.post(APPLY, config_map("1"))
+    assert api.post(APPLY, config_map("2")).status == 202
+    api.deliver(invocations)  # it waits for the lease of the dead to run out
+    assert 30 < sum(clock.slept) <= 60
+    assert value_of(cluster) == "2"
+    assert [each["status"] for each in api.get(OPERATIONS).json] == ["succeeded", "succeeded"]
+
+
+def test_k07_an_invocation_with_too_little_time_does_nothing(
+    api: Api, invocations: list[Any]
+) -> None:
+    operation = apply_async(api)
+    with pytest.raises(Interrupted, match="timeout_too_short"):
+        api.run_operation(invocations.pop(), remaining_seconds=30)
+    assert read(api, operation)["status"] == "pending"
+
+
+def test_k08_a_deleted_friend_is_not_resurrected(
+    api: Api, cluster: ClusterClient, invocations: list[Any]
+) -> None:
+    apply_async(api)
+    forget("alice")
+    cluster.delete_namespace("friend-alice")
+    (report,) = api.deliver(list(invocations))
+    assert (report["ok"], report["code"]) == (False, "friend_not_found")
+    assert cluster.find("/api/v1/namespaces/friend-alice") is None
+    api.register_friend()
+    (report,) = api.deliver(invocations)
+    assert (report["ok"], report["code"]) == (False, "operation_not_found")
+    assert value_of(cluster) is None
+
+
+def forget(friend_id: str) -> None:
+    key = {"pk": {"S": f"FRIEND#{friend_id}"}, "sk": {"S": "PROFILE"}}
+    boto3.client("dynamodb").delete_item(TableName=TABLE, Key=key)
+
+
+def test_what_does_not_fit_the_requests_time_goes_to_the_worker(
+    api: Api, cluster: ClusterClient, invocations: list[Any]
+) -> None:
+    answer = api.post(APPLY, config_map(), remaining_seconds=10)
+    assert answer.status == 202
+    api.deliver(invocations)
+    assert value_of(cluster) == "1"
+
+
+def test_a_cluster_that_is_away_loses_nothing(
+    api: Api,
+    cluster: ClusterClient,
+    kube: ClusterDouble,
+    invocations: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    kube.fail_next(status=503, times=5, match="GET")
+    answer = api.post(APPLY, config_map())
+    assert answer.status == 202
+    api.deliver(invocations)
+    assert read(api, answer.json["operation"])["status"] == "succeeded"
+    assert value_of(cluster) == "1"
+
+
+def test_applies_at_once_are_all_run_and_none_twice(
+    api: Api, kube: ClusterDouble, invocations: list[Any]
+) -> None:
+    kube.requests.clear()
+
+    def apply(number: int) -> int:
+        return api.post(APPLY, config_map(str(number), name=f"c{number}")).status
+
+    with ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(apply, range(4)))
+    assert set(statuses) <= {200, 202}
+    api.deliver(invocations)
+    assert writes_of(kube) == 4
+    assert {each["status"] for each in api.get(OPERATIONS).json} == {"succeeded"}
+
+
+def test_the_same_key_gets_the_same_operation_also_while_it_runs(
+    api: Api, invocations: list[Any]
+) -> None:
+    headers = ASYNC | {"Idempotency-Key": "k"}
+    first = api.post(APPLY, config_map(), headers=headers)
+    again = api.post(APPLY, config_map(), headers=headers)
+    assert (first.status, again.status) == (202, 202)
+    assert again.json == first.json
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert len(invocations) == 1
+    assert api.post(APPLY, config_map("2"), headers=headers).status == 422
+    assert len(api.get(OPERATIONS).json) == 1
+
+
+def test_a_repeat_after_a_death_finds_the_operation_of_the_first_try(
+    api: Api, invocations: list[Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"Idempotency-Key": "k"}
+    with monkeypatch.context() as patch:
+        patch.setattr(DynamoOperationStore, "finish", die)
+        with pytest.raises(KeyboardInterrupt):
+            api.post(APPLY, config_map(), headers=headers)
+    table: Any = boto3.resource("dynamodb").Table(TABLE)
+    (claim,) = [each for each in table.scan()["Items"] if each["pk"].startswith("IDEMPOTENCY#")]
+    table.update_item(
+        Key={"pk": claim["pk"], "sk": claim["sk"]},
+        UpdateExpression="SET lease_until = :past",
+        ExpressionAttributeValues={":past": 0},
+    )
+    answer = api.post(APPLY, config_map(), headers=headers)
+    assert answer.status == 202
+    assert len(api.get(OPERATIONS).json) == 1
+
+
+def test_operations_are_listed_newest_first_page_by_page(api: Api) -> None:
+    for value in "123":
+        api.post(APPLY, config_map(value))
+    first = api.get(f"{OPERATIONS}?limit=2")
+    assert [each["id"][-1] for each in first.json] == ["3", "2"]
+    rest = api.get(f"{OPERATIONS}{first.headers['Link'].split('>')[0].removeprefix('<')}")
+    assert [each["id"][-1] for each in rest.json] == ["1"]
+    assert "Link" not in rest.headers
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=51", "cursor=x", "cursor=", "page=2"])
+def test_e04_a_bad_page_is_400(api: Api, query: str) -> None:
+    assert api.get(f"{OPERATIONS}?{query}").status == 400
+
+
+@pytest.mark.parametrize("identifier", ["x", "..", "19ab0000000-0000000١", "a" * 80])
+def test_e01_a_bad_operation_id_is_400(api: Api, identifier: str) -> None:
+    assert api.get(f"{OPERATIONS}/{identifier}").status == 400
+
+
+def test_an_unknown_operation_is_404(api: Api) -> None:
+    answer = api.get(f"{OPERATIONS}/19ab0000000-00000001")
+    assert (answer.status, answer.json["code"]) == (404, "operation_not_found")

@@ -1,0 +1,137 @@
+"""Applies on a real API server, with no more rights than the product ships with."""
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.cluster_client import ClusterClient, wait_until
+from tests.harness import Api, Clock
+from tests.manifests import (
+    create_config_map_manifest,
+    create_cron_job_manifest,
+    create_deployment_manifest,
+    create_job_manifest,
+    create_service_manifest,
+)
+
+
+class HurriedClock(Clock):
+    """A clock on which little real time passes while somebody sleeps."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let the controllers work for a moment."""
+        time.sleep(0.2)
+        super().sleep(seconds)
+
+
+@pytest.fixture
+def api(api: Api) -> Api:
+    """The app, with a worker that does not dawdle."""
+    clock = HurriedClock()
+    return Api(now=clock.now, sleep=clock.sleep)
+
+
+@pytest.fixture
+def url(api: Api, friend_id: str) -> str:
+    """Where a registered friend's manifests are applied."""
+    api.register_friend(friend_id)
+    return f"/api/friends/{friend_id}/namespace/apply"
+
+
+def of_each_kind() -> list[Any]:
+    return [
+        create_deployment_manifest(),
+        create_job_manifest(),
+        create_cron_job_manifest(),
+        create_service_manifest(),
+        create_config_map_manifest(),
+    ]
+
+
+def changes(answer: Any) -> list[str]:
+    assert answer.status == 200, answer.text
+    return [each["change"] for each in answer.json["results"]]
+
+
+def test_each_kind_is_created_then_left_unchanged(api: Api, url: str) -> None:
+    assert changes(api.post(f"{url}?dry_run=true", of_each_kind())) == ["created"] * 5
+    assert changes(api.post(url, of_each_kind())) == ["created"] * 5
+    assert changes(api.post(url, of_each_kind())) == ["unchanged"] * 5
+    changed = create_config_map_manifest(data={"colour": "red"})
+    assert changes(api.post(f"{url}?dry_run=true", changed)) == ["configured"]
+    assert changes(api.post(url, changed)) == ["configured"]
+
+
+def test_what_cannot_change_is_422_and_says_which_field(api: Api, url: str) -> None:
+    api.post(url, of_each_kind())
+    selected = create_deployment_manifest()
+    selected["spec"]["selector"]["matchLabels"] = {"app": "other"}
+    selected["spec"]["template"]["metadata"]["labels"] = {"app": "other"}
+    image = {"containers": [{**create_job_manifest()["spec"]["template"]["spec"]["containers"][0]}]}
+    image["containers"][0]["image"] = "registry.example/other:2"
+    answer = api.post(url, [selected, create_job_manifest(pod=image)])
+    assert answer.status == 422
+    deployment, job = answer.json["results"]
+    assert "spec.selector" in deployment["error"]
+    assert "spec.template" in job["error"]
+
+
+def test_another_managers_field_is_not_taken(
+    api: Api, admin: ClusterClient, url: str, friend_id: str
+) -> None:
+    theirs = create_config_map_manifest(data={"colour": "theirs"})
+    theirs["metadata"]["namespace"] = f"friend-{friend_id}"
+    admin.apply(theirs)
+    answer = api.post(url, create_config_map_manifest())
+    assert (answer.status, answer.json["results"][0]["code"]) == (422, "field_conflict")
+    assert ".data.colour" in answer.json["results"][0]["error"]
+
+
+def test_more_than_the_quota_admits_is_422(api: Api, url: str) -> None:
+    manifests = [create_service_manifest(f"s{number}") for number in range(10)]
+    assert set(changes(api.post(url, manifests))) == {"created"}
+    answer = api.post(url, create_service_manifest("one-more"))
+    assert (answer.status, answer.json["results"][0]["code"]) == (422, "quota_exceeded")
+
+
+def test_a_rollout_and_a_job_are_followed_to_their_end(
+    api: Api, url: str, invocations: list[Any]
+) -> None:
+    manifests = [create_deployment_manifest(), create_job_manifest()]
+    answer = api.post(f"{url}?wait=ready", manifests)
+    assert answer.status == 202
+    api.deliver(invocations)
+    operation = api.get(answer.json["operation"]["url"]).json
+    assert operation["status"] == "succeeded", operation
+
+
+def test_a_rollout_beyond_the_quota_says_so(api: Api, url: str, invocations: list[Any]) -> None:
+    api.post(url, create_deployment_manifest("first", replicas=2))
+    wait_until(lambda: is_running(api, url, 2), seconds=60)
+    answer = api.post(f"{url}?wait=ready", create_deployment_manifest("second", replicas=2))
+    api.deliver(invocations)
+    operation = api.get(answer.json["operation"]["url"]).json
+    assert (operation["status"], operation["code"]) == ("failed", "quota_exceeded"), operation
+
+
+def is_running(api: Api, url: str, count: int) -> bool:
+    pods = api.get(url.replace("apply", "pods")).json
+    return len([pod for pod in pods if pod["ready"]]) == count
+
+
+def test_a17_what_admission_hardens_runs_under_the_restricted_standard(
+    api: Api, url: str, invocations: list[Any]
+) -> None:
+    bare = create_deployment_manifest(pod={"securityContext": None})
+    del bare["spec"]["template"]["spec"]["containers"][0]["securityContext"]
+    assert api.post(url, bare).status == 422
+    answer = api.post(f"{url}?harden=true&wait=ready", bare)
+    api.deliver(invocations)
+    assert api.get(answer.json["operation"]["url"]).json["status"] == "succeeded"
+
+
+def test_a15_an_unknown_field_never_reaches_the_server(api: Api, url: str) -> None:
+    typo = create_deployment_manifest(replica=1)
+    answer = api.post(url, typo)
+    assert (answer.status, answer.json["details"][0]["path"]) == (422, "/spec/replica")
