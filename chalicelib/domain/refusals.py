@@ -1,4 +1,4 @@
-"""Why the cluster refuses to make a workload's pods, told from the refusal's text.
+"""Why the cluster refuses an object or a workload's pods, told from the refusal's text.
 
 The text may quote a manifest or a webhook's secrets. What is told of it is only what has the exact
 shape of a quota's figures, a limit, or a rule of the Pod Security Standards. Sources: the wording
@@ -40,8 +40,8 @@ class Trouble:
 
 def explain_refusal(text: str) -> Trouble:
     """Return what a refused pod needs. text is the API server's, as a condition or event has it."""
-    if "exceeded quota" in text:
-        return Trouble("quota_exceeded", _explain_quota(text))
+    if quota := explain_quota(text):
+        return quota
     if "violates PodSecurity" in text:
         return Trouble("pod_security", _explain_pod_security(text))
     if limit := _LIMIT.search(text):
@@ -52,15 +52,22 @@ def explain_refusal(text: str) -> Trouble:
     return Trouble("pods_refused", msg)
 
 
-def _explain_quota(text: str) -> str:
-    remedy = "Delete what is not needed, or ask for less."
+def explain_quota(text: str) -> Trouble | None:
+    """Return what exceeds a quota, if that is why the API server refuses an object."""
+    if "exceeded quota" not in text:
+        return None
     quota = _QUOTA.search(text)
-    if quota is None:
-        return f"The friend's quota admits no more pods. {remedy}"
-    return (
-        f"The friend's quota {quota['name']} admits no more of this: requested "
-        f"{quota['requested']}, used {quota['used']}, limited to {quota['limited']}. {remedy}"
+    figures = (
+        f": requested {quota['requested']}, used {quota['used']}, limited to {quota['limited']}"
+        if quota
+        else ""
     )
+    name = f" {quota['name']}" if quota else ""
+    msg = (
+        f"The friend's quota{name} admits no more of this{figures}. "
+        "Delete what is not needed, or ask for less."
+    )
+    return Trouble("quota_exceeded", msg)
 
 
 def _explain_pod_security(text: str) -> str:

@@ -2,8 +2,8 @@
 
 The server's text stays here: it may quote a manifest, a user name or a webhook's secrets. What
 decides is the machine-readable reason, and what is told of the text is only what has the exact
-shape of a field's path, a manager's name or a quota's figures. Sources: Kubernetes API conventions,
-"Response status kind"; the quota plugin's wording in k8s.io/apiserver, resourcequota/controller.go.
+shape of a field's path, a manager's name or a quota's figures. Source: Kubernetes API conventions,
+"Response status kind".
 """
 
 import json
@@ -22,15 +22,12 @@ from chalicelib.domain.errors import (
     UpstreamUnreachable,
 )
 from chalicelib.domain.plan import namespace_terminating
+from chalicelib.domain.refusals import explain_quota
 
 _LONGEST_RETRY_AFTER: Final = 30
 _MOST_NAMED: Final = 8
 _FIELD: Final = re.compile(r"[A-Za-z0-9_.\[\]/:=\"-]{1,120}")
 _MANAGER: Final = re.compile(r'conflict with "([A-Za-z0-9_.:/ -]{1,64})"')
-_QUOTA: Final = re.compile(
-    r"exceeded quota: (?P<name>[a-z0-9.-]{1,253}), requested: (?P<requested>[\w./=,-]{1,300}), "
-    r"used: (?P<used>[\w./=,-]{1,300}), limited: (?P<limited>[\w./=,-]{1,300})"
-)
 
 
 class AlreadyExists(Conflict):
@@ -121,13 +118,8 @@ def _invalid(status: dict[str, Any]) -> Refused:
 
 def _forbidden(status: dict[str, Any]) -> ApiError:
     message = str(status.get("message"))
-    if quota := _QUOTA.search(message):
-        msg = (
-            f"The friend's quota {quota['name']} admits no more of this: requested "
-            f"{quota['requested']}, used {quota['used']}, limited to {quota['limited']}. "
-            "Delete what is not needed, or ask for less."
-        )
-        return Refused(msg, code="quota_exceeded")
+    if quota := explain_quota(message):
+        return Refused(quota.message, code=quota.reason)
     if 'admission webhook "' in message or "ValidatingAdmissionPolicy" in message:
         msg = "A policy of the cluster refuses this object. Ask an admin which."
         return Refused(msg, code="cluster_policy")

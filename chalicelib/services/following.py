@@ -14,7 +14,7 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.kinds import ref_of
 from chalicelib.domain.model import Friend, JsonObject
 from chalicelib.domain.operations import Operation, OperationStatus
-from chalicelib.domain.rollouts import Observation, Readiness, Verdict, judge
+from chalicelib.domain.rollouts import READY, Observation, Readiness, Verdict, judge
 from chalicelib.domain.summaries import well_formed
 from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Clusters, OperationStore
@@ -70,7 +70,10 @@ class Follower:
         deployments, jobs, pods, events = side_by_side(reads)
         observed = Observation(deployments=deployments, jobs=jobs, pods=pods, events=events)
         with well_formed():
-            return [judge(ref_of(each), observed) for each in operation.manifests]
+            return [
+                READY if _is_done(each, result) else judge(ref_of(each), observed)
+                for each, result in zip(operation.manifests, operation.results, strict=True)
+            ]
 
     def _conclude(
         self, operation: Operation, verdicts: Sequence[Verdict], *, patient: bool
@@ -100,6 +103,11 @@ class Follower:
     ) -> Operation:
         moment = timestamp(self.now())
         return replace(operation, status=status, finished_at=moment, error=error, code=code)
+
+
+def _is_done(manifest: JsonObject, result: JsonObject | None) -> bool:
+    """Tell whether it was seen complete before: a Job may be gone soon after that."""
+    return manifest["kind"] == kinds.JOB.name and bool(result and result.get("ready"))
 
 
 def _with_verdict(result: JsonObject | None, verdict: Verdict) -> JsonObject:

@@ -318,7 +318,7 @@ def test_a_container_that_is_not_ready_is_told() -> None:
         (
             "exceeded quota: <b>, requested: all",
             "quota_exceeded",
-            "The friend's quota admits no more pods.",
+            "The friend's quota admits no more of this.",
         ),
         (POD_SECURITY, "pod_security", "the restricted Pod Security Standard: runAsNonRoot != "),
         (f"{POD_SECURITY}<b>", "pod_security", "break the namespace's Pod Security Standard."),

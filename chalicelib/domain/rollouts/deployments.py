@@ -12,8 +12,9 @@ from typing import Final
 
 from chalicelib.domain.kube_json import condition_of, created_at, dig, name_of, newest
 from chalicelib.domain.model import JsonObject
-from chalicelib.domain.pod_troubles import find_crash, find_trouble, find_unready
-from chalicelib.domain.readiness import (
+from chalicelib.domain.refusals import Trouble, explain_refusal
+from chalicelib.domain.rollouts.pods import find_crash, find_trouble, find_unready
+from chalicelib.domain.rollouts.readiness import (
     READY,
     Observation,
     Readiness,
@@ -21,7 +22,6 @@ from chalicelib.domain.readiness import (
     find_refusal,
     verdict,
 )
-from chalicelib.domain.refusals import Trouble, explain_refusal
 
 _REPLICA_SET: Final = re.compile(r'(?:ReplicaSet|replica set) "([a-z0-9.-]{1,253})"')
 _COUNTS: Final = ("replicas", "updatedReplicas", "availableReplicas")

@@ -11,8 +11,9 @@ from typing import Final
 from chalicelib.domain.kinds import ObjectRef
 from chalicelib.domain.kube_json import condition_of, created_at, dig, name_of, newest
 from chalicelib.domain.model import JsonObject
-from chalicelib.domain.pod_troubles import find_crash, find_trouble
-from chalicelib.domain.readiness import (
+from chalicelib.domain.refusals import Trouble
+from chalicelib.domain.rollouts.pods import find_crash, find_trouble
+from chalicelib.domain.rollouts.readiness import (
     READY,
     Observation,
     Readiness,
@@ -21,7 +22,6 @@ from chalicelib.domain.readiness import (
     gone,
     verdict,
 )
-from chalicelib.domain.refusals import Trouble
 
 _OVER: Final = frozenset({"Succeeded", "Failed"})
 

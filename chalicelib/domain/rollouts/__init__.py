@@ -12,14 +12,14 @@ past its deadline, a Job failed, gone                     failed
 from collections.abc import Sequence
 
 from chalicelib.domain import kinds
-from chalicelib.domain.deployment_rollouts import judge_deployment
-from chalicelib.domain.job_runs import judge_absent_job, judge_job
 from chalicelib.domain.kinds import ObjectRef
 from chalicelib.domain.kube_json import name_of
 from chalicelib.domain.model import JsonObject
-from chalicelib.domain.readiness import READY, Observation, Readiness, Verdict, gone
+from chalicelib.domain.rollouts.deployments import judge_deployment
+from chalicelib.domain.rollouts.jobs import judge_absent_job, judge_job
+from chalicelib.domain.rollouts.readiness import READY, Observation, Readiness, Verdict, gone
 
-__all__ = ["Observation", "Readiness", "Verdict", "judge"]
+__all__ = ["READY", "Observation", "Readiness", "Verdict", "judge"]
 
 
 def judge(ref: ObjectRef, observed: Observation) -> Verdict:
