@@ -66,11 +66,8 @@ def name_of(path: Path | None) -> str:
     parent, key = path
     if isinstance(key, int):
         return f"Item {key} of {name_of(parent)}"
-    return (
-        key
-        if key.isascii() and key.isalpha() and len(key) <= LONGEST_ECHO
-        else f"The value of {echo(key)}"
-    )
+    is_plain = key.isascii() and key.isalpha() and len(key) <= LONGEST_ECHO
+    return key if is_plain else f"The value of {echo(key)}"
 
 
 def _until_long(keys: list[str | int]) -> list[str | int]:

@@ -25,7 +25,7 @@ from tests.unit.domain.admission.test_admit import assert_a_cluster_takes
 Json = Any
 Keys = tuple[str | int, ...]
 
-thorough = settings(max_examples=8000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=6000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=80),
@@ -38,42 +38,79 @@ JUNK = st.recursive(
 MISTAKES = st.sampled_from(
     [None, True, False, 0, 1, -1, 1.0, 1 << 40, "1", "true", "", "x", "Unconfined", [], {}, [None]]
 )
-# Members that are refused wherever Kubernetes knows them, and unknown elsewhere.
+# Members that mean something, beside a member that is found where they do.
 MEMBERS = st.sampled_from(
     [
-        ("hostNetwork", True),
-        ("privileged", True),
-        ("nodeName", "n"),
-        ("securityContext", {}),
-        ("securityContext", {"runAsNonRoot": False, "runAsUser": 0}),
-        ("securityContext", {"capabilities": {"add": ["SYS_ADMIN"]}, "privileged": True}),
-        ("capabilities", {"drop": []}),
-        ("seccompProfile", {"type": "unconfined", "localhostProfile": "x"}),
-        ("appArmorProfile", {"type": "Localhost"}),
-        ("labels", {"app.kubernetes.io/managed-by": "x", "app": 1}),
-        ("annotations", {"traefik.io/x": None, "keel.sh/policy": "all"}),
-        ("namespace", "kube-system"),
-        ("apiVersion", "v2"),
-        ("creationTimestamp", None),
-        ("status", {}),
-        ("template", {}),
-        ("metadata", {}),
-        ("selector", {"matchLabels": {"app": "other"}}),
-        ("selector", {"matchLabels": {"pod-template-hash": "x", "tier": "front"}}),
-        ("terminationGracePeriodSeconds", "1000"),
-        ("livenessProbe", {"httpGet": {"port": "80", "host": "10.0.0.1"}, "periodSeconds": "0"}),
-        ("lifecycle", {"stopSignal": None, "preStop": {"sleep": {"seconds": "400"}}}),
-        ("ports", [{"containerPort": "80", "hostPort": 80, "protocol": "tcp"}]),
-        ("env", [{"name": "PORT", "value": 80}, {"name": 1}]),
-        ("resources", {"limits": {"cpu": "100", "gpu": 1}, "requests": {"memory": -1}}),
-        ("replicas", "100"),
-        ("type", "NodePort"),
-        ("externalIPs", ["192.0.2.1"]),
-        ("schedule", "* * * * *"),
-        ("restartPolicy", "Always"),
-        ("volumes", [{"name": "v", "hostPath": None}]),
-        ("affinity", {"nodeAffinity": {}, "podAffinity": {"x": 1}}),
-        ("sysctls", [{"name": "a", "value": 1}]),
+        ("kind", "apiVersion", "v2"),
+        ("kind", "status", {}),
+        ("kind", "metadata", {}),
+        ("name", "namespace", "kube-system"),
+        ("name", "creationTimestamp", None),
+        ("name", "labels", {"app.kubernetes.io/managed-by": "x", "app": 1}),
+        ("name", "annotations", {"traefik.io/x": None, "keel.sh/policy": "all"}),
+        ("spec", "metadata", {}),
+        ("spec", "metadata", {"labels": {"job-name": "x", "tier": "front"}, "uid": None}),
+        ("metadata", "spec", {}),
+        ("app", "controller-uid", True),
+        ("template", "selector", {"matchLabels": {"app": "other", "tier": "front"}}),
+        ("template", "selector", {"matchLabels": {"pod-template-hash": "x", "tier": "front"}}),
+        ("template", "selector", {"matchExpressions": [{"key": "app", "operator": "exists"}]}),
+        ("template", "selector", {}),
+        ("template", "replicas", "100"),
+        ("template", "minReadySeconds", 1000),
+        ("template", "strategy", {"type": "recreate", "rollingUpdate": {"maxSurge": "200%"}}),
+        ("template", "completionMode", "Indexed"),
+        ("template", "parallelism", "11"),
+        ("template", "ttlSecondsAfterFinished", None),
+        ("template", "template", {}),
+        ("containers", "containers", []),
+        ("containers", "hostNetwork", "true"),
+        ("containers", "shareProcessNamespace", True),
+        ("containers", "nodeName", "n"),
+        ("containers", "serviceAccountName", "admin"),
+        ("containers", "automountServiceAccountToken", "true"),
+        ("containers", "restartPolicy", "Sometimes"),
+        ("containers", "terminationGracePeriodSeconds", "1000"),
+        ("containers", "securityContext", {}),
+        ("containers", "securityContext", {"runAsNonRoot": False, "runAsUser": 0, "x": 1}),
+        ("containers", "securityContext", {"supplementalGroups": [0, "1"], "fsGroup": None}),
+        ("containers", "securityContext", {"sysctls": [{"name": "a", "value": 1}]}),
+        ("containers", "initContainers", [{"name": "init", "image": "x", "livenessProbe": {}}]),
+        ("containers", "initContainers", [{"name": "init", "image": "x", "lifecycle": {"x": 1}}]),
+        ("containers", "volumes", [{"name": "v", "hostPath": None}]),
+        ("containers", "volumes", [{"name": "v", "emptyDir": {"sizeLimit": 1, "mode": 1}}]),
+        ("containers", "affinity", {"nodeAffinity": {}, "podAffinity": {"x": 1}}),
+        ("containers", "dnsPolicy", "Default"),
+        ("containers", "os", {"name": "Windows"}),
+        ("image", "securityContext", None),
+        ("image", "securityContext", {"allowPrivilegeEscalation": "true"}),
+        ("image", "securityContext", {"capabilities": {"add": ["SYS_ADMIN"], "drop": None}}),
+        ("image", "securityContext", {"capabilities": {"drop": [1]}, "privileged": "true"}),
+        ("image", "lifecycle", {"stopSignal": None, "preStop": {"sleep": {"seconds": "400"}}}),
+        ("image", "livenessProbe", {"httpGet": {"port": 80, "host": "x"}, "periodSeconds": "0"}),
+        (
+            "image",
+            "readinessProbe",
+            {"tcpSocket": {"port": 80.0}, "terminationGracePeriodSeconds": 1},
+        ),
+        ("image", "ports", [{"containerPort": "80", "hostPort": 80, "protocol": "tcp"}]),
+        ("image", "env", [{"name": "PORT", "value": 80}, {"name": 1}]),
+        ("image", "resources", {"limits": {"cpu": "100", "gpu": 1}, "requests": {"memory": -1}}),
+        ("image", "resources", {"requests": {"cpu": "400m", "memory": "200Mi"}}),
+        ("image", "restartPolicy", "Always"),
+        ("drop", "add", ["SYS_ADMIN", 1]),
+        ("drop", "drop", ["NET_RAW"]),
+        ("type", "localhostProfile", "x"),
+        ("type", "type", "unconfined"),
+        ("type", "type", "Localhost"),
+        ("ports", "type", "NodePort"),
+        ("ports", "externalIPs", ["192.0.2.1"]),
+        ("ports", "sessionAffinityConfig", {"clientIP": {"timeoutSeconds": "0"}}),
+        ("ports", "ports", [{"port": "80", "nodePort": 30_000}, {"port": 81, "name": None}]),
+        ("schedule", "schedule", "* * * * *"),
+        ("schedule", "concurrencyPolicy", "allow"),
+        ("data", "immutable", "true"),
+        ("data", "binaryData", {"a": "?", "colour": ""}),
     ]
 )
 
@@ -110,19 +147,29 @@ def bodies(draw: st.DrawFn, values: st.SearchStrategy[Json] = MISTAKES) -> Json:
     chosen = draw(st.lists(st.sampled_from(pool), min_size=1, max_size=2))
     body = json.loads(json.dumps(chosen))
     for _ in range(draw(st.integers(1, 6))):
-        keys = draw(st.sampled_from(places(body)[1:] or [()]))
-        if not keys:
-            continue
-        parent, key = find(body, keys[:-1]), keys[-1]
-        action = draw(st.sampled_from(["replace", "remove", "insert", "insert", "insert"]))
-        if action == "replace" and len(keys) > 1:
-            parent[key] = deepcopy(draw(values))
-        elif action == "remove" and isinstance(parent, dict):
-            del parent[key]
-        elif isinstance(parent[key], dict):
-            name, value = draw(MEMBERS)
-            parent[key][name] = deepcopy(value)
+        if draw(st.integers(0, 2)):
+            break_known(draw, body)
+        else:
+            break_anything(draw, body, values)
     return body
+
+
+def break_known(draw: st.DrawFn, body: Json) -> None:
+    """Set a member that means something where it is."""
+    beside, name, value = draw(MEMBERS)
+    objects = [each for keys in places(body) if isinstance(each := find(body, keys), dict)]
+    known = [each for each in objects if beside in each] or objects
+    draw(st.sampled_from(known))[name] = deepcopy(value)
+
+
+def break_anything(draw: st.DrawFn, body: Json, values: st.SearchStrategy[Json]) -> None:
+    """Replace or remove anything."""
+    keys = draw(st.sampled_from([keys for keys in places(body) if len(keys) > 1]))
+    parent = find(body, keys[:-1])
+    if isinstance(parent, dict) and draw(st.booleans()):
+        del parent[keys[-1]]
+    else:
+        parent[keys[-1]] = deepcopy(draw(values))
 
 
 @thorough
