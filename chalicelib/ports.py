@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.domain.deadline import Deadline
+from chalicelib.domain.dns import Record, RecordSpec
 from chalicelib.domain.kinds import Kind, ObjectRef
 from chalicelib.domain.model import (
     Friend,
@@ -143,6 +144,46 @@ class OperationStore(Protocol):
 
 class LeaseLost(Exception):
     """Another runner has taken the lease over, or the friend is gone: stop."""
+
+
+class RecordTaken(Exception):
+    """A record of this name stands in the way of the one that was to be written: look again."""
+
+
+@dataclass(frozen=True)
+class RecordChanges:
+    """Changes of one zone's records, as one transaction: deletions, then changes, then new ones."""
+
+    deleted: Sequence[str] = ()
+    changed: Sequence[Record] = ()
+    created: Sequence[RecordSpec] = ()
+
+
+class Dns(Protocol):
+    """The DNS zones of the configured domains.
+
+    Calls that fail for a reason that may pass are repeated with backoff while the deadline allows.
+    Raises UpstreamFailed with code dns_auth, dns_zone_unknown, dns_misconfigured or dns_failed, and
+    UpstreamUnreachable with code dns_unreachable, dns_unavailable or dns_rate_limited.
+    """
+
+    def find(self, zone_id: str, name: str, deadline: Deadline) -> list[Record]:
+        """Return all records of a host name, of whatever type and whoever's."""
+
+    def create(self, zone_id: str, spec: RecordSpec, deadline: Deadline) -> Record:
+        """Create a record. Raises RecordTaken, also where an earlier try of this call made it."""
+
+    def update(self, zone_id: str, record: Record, deadline: Deadline) -> Record | None:
+        """Have the record with this id say this; None when there is none. Safe to repeat."""
+
+    def delete(self, zone_id: str, record_id: str, deadline: Deadline) -> None:
+        """Delete the record with this id, if it is there. Safe to repeat."""
+
+    def list_owned(self, zone_id: str, owner_prefix: str, deadline: Deadline) -> list[Record]:
+        """Return the zone's records whose comment starts so, page by page."""
+
+    def write(self, zone_id: str, changes: RecordChanges, deadline: Deadline) -> None:
+        """Make the changes in as few batches as the zone's plan allows. Raises RecordTaken."""
 
 
 class Dispatcher(Protocol):

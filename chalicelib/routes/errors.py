@@ -24,9 +24,6 @@ STATUSES: Final[dict[type[ApiError], HTTPStatus]] = {
 }
 
 
-_MOST_DETAILS: Final = 100
-
-
 def status_of(error: ApiError) -> HTTPStatus:
     """Return the error's HTTP status: its class's, or its nearest base class's."""
     return next(STATUSES[each] for each in type(error).__mro__ if each in STATUSES)
@@ -40,7 +37,7 @@ def error_answer(error: ApiError, request_id: str) -> Answer:
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     body = error_body(error.message, error.code, request_id)
-    body["details"] = [_detail(fault) for fault in error.faults[:_MOST_DETAILS]]
+    body["details"] = [_detail(fault) for fault in error.faults]
     return Answer(body, status_of(error), headers)
 
 

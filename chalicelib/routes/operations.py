@@ -121,7 +121,7 @@ def _manifests_in(body: object) -> Sequence[tuple[str, object]]:
     at, manifests = "", body
     if isinstance(body, dict) and set(body) == {"manifests"}:
         at, manifests = "/manifests", body["manifests"]
-    if isinstance(manifests, list):
+    if isinstance(manifests, list) and manifests:
         return [(f"{at}/{position}", each) for position, each in enumerate(manifests)]
     if isinstance(manifests, dict):
         return [(at, manifests)]

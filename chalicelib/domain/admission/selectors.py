@@ -19,8 +19,9 @@ def check_deployment_selector(spec: JsonObject, at: str, report: Report) -> None
     labels = template.get("metadata", {}).get("labels", {})
     if not _says_anything(selector):
         message = "selector is required: labels that the pod template has too."
-        usable = labels and all(map(_is_usable, labels, labels.values()))
-        fix = add(child(at, "selector"), {"matchLabels": labels}) if usable else None
+        own = {key: value for key, value in labels.items() if not is_reserved(key)}
+        usable = own and all(map(_is_usable, own, own.values()))
+        fix = add(child(at, "selector"), {"matchLabels": own}) if usable else None
         report.refuse(child(at, "selector"), message, fix)
     elif selector is not None:
         check_selector(selector, child(at, "selector"), report)

@@ -25,7 +25,7 @@ from tests.unit.domain.admission.test_admit import assert_a_cluster_takes
 Json = Any
 Keys = tuple[str | int, ...]
 
-thorough = settings(max_examples=6000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=12000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=80),
