@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 
 from chalicelib.gateways.answers import DynamoAnswerStore
 from chalicelib.gateways.aws import AwsClients
+from chalicelib.gateways.cloudflare import CloudflareDns
 from chalicelib.gateways.cluster import KubernetesClusters
 from chalicelib.gateways.dispatcher import LambdaDispatcher
 from chalicelib.gateways.dynamodb import DynamoFriendStore
+from chalicelib.gateways.exposures import DynamoExposureStore
 from chalicelib.gateways.operations import DynamoOperationStore
 from chalicelib.gateways.secrets import Secrets, SecretTokens
 from chalicelib.gateways.table import Table
@@ -21,6 +23,7 @@ from chalicelib.gateways.workspace import S3Workspace
 from chalicelib.routes.services import Services
 from chalicelib.services.access import Access
 from chalicelib.services.execution import Executor
+from chalicelib.services.exposure import Exposures
 from chalicelib.services.following import Follower
 from chalicelib.services.friends import Friends
 from chalicelib.services.namespaces import Namespaces
@@ -73,6 +76,17 @@ def wire(
             now=now,
         ),
         namespaces=Namespaces(clusters),
+        exposures=Exposures(
+            access=access,
+            store=DynamoExposureStore(table),
+            clusters=clusters,
+            dns=CloudflareDns(
+                lambda: secrets.read(settings.cloudflare_secret), url=settings.cloudflare_url
+            ),
+            domains=settings.domains,
+            layout=settings.layout,
+            now=now,
+        ),
         operations=Operations(access, operations, clusters, dispatcher, executor, now),
         tokens=SecretTokens(secrets, settings.api_tokens_secret),
         answers=DynamoAnswerStore(aws, settings.table_name),

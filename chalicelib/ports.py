@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.domain.deadline import Deadline
-from chalicelib.domain.dns import Record, RecordSpec
+from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
 from chalicelib.domain.kinds import Kind, ObjectRef
 from chalicelib.domain.model import (
+    Exposure,
     Friend,
     FriendPage,
     FriendRecord,
@@ -142,21 +143,42 @@ class OperationStore(Protocol):
         """Return up to limit of the friend's operations, the newest first, older than before."""
 
 
+class ExposureStore(Protocol):
+    """Who owns a host name, and who is at work on it."""
+
+    def claim(self, friend: Friend, exposure: Exposure, lease: Lease, now: float) -> None:
+        """Record the exposure, claim its host name for it and take the name's lease: all, or none.
+
+        Raises Conflict: hostname_taken (another friend's, or until a moment ago), exposure_busy
+        (somebody has the lease), exposure_elsewhere (it has another host name); and StaleVersion
+        when this registration of the friend is gone.
+        """
+
+    def require_claimable(self, exposure: Exposure, now: float) -> None:
+        """Raise the Conflict that claim would raise, and change nothing."""
+
+    def lock(self, exposure: Exposure, lease: Lease, now: float) -> None:
+        """Take the lease of an exposure. Raises NotFound, or Conflict (exposure_busy)."""
+
+    def settle(self, exposure: Exposure, owner: str) -> None:
+        """Record what the exposure has become, and give the lease back. Raises LeaseLost."""
+
+    def release(self, exposure: Exposure, owner: str) -> None:
+        """Give the lease back and change nothing else. Safe to repeat."""
+
+    def forget(self, exposure: Exposure, owner: str, now: float) -> None:
+        """Forget the exposure; for five minutes from now, nobody else may claim its host name.
+
+        Raises LeaseLost.
+        """
+
+
 class LeaseLost(Exception):
     """Another runner has taken the lease over, or the friend is gone: stop."""
 
 
 class RecordTaken(Exception):
     """A record of this name stands in the way of the one that was to be written: look again."""
-
-
-@dataclass(frozen=True)
-class RecordChanges:
-    """Changes of one zone's records, as one transaction: deletions, then changes, then new ones."""
-
-    deleted: Sequence[str] = ()
-    changed: Sequence[Record] = ()
-    created: Sequence[RecordSpec] = ()
 
 
 class Dns(Protocol):

@@ -5,10 +5,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
+from chalicelib.domain.dns import Domain
+from chalicelib.domain.domains import parse_domains
 from chalicelib.domain.namespace import ClusterLayout
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_URL: Final = re.compile(r"[a-z]+://[\x21-\x7e]+")
+_NOT_IN_BASE_URLS: Final = re.compile(r"[@?#\\]")
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -18,7 +23,10 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings, typed. cluster_names is never empty; its first is the default cluster."""
+    """The settings, typed. cluster_names is never empty; its first is the default cluster.
+
+    domains may be empty: then nothing can be exposed. Its first is the default domain.
+    """
 
     table_name: str
     workspace_bucket: str
@@ -30,6 +38,9 @@ class Settings:
     allow_loopback_cluster: bool
     require_relationship: bool
     log_level: str
+    domains: tuple[Domain, ...]
+    cloudflare_secret: str
+    cloudflare_url: str
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -49,6 +60,9 @@ class Settings:
             allow_loopback_cluster=_flag(env, "ALLOW_LOOPBACK_CLUSTER"),
             require_relationship=_flag(env, "REQUIRE_RELATIONSHIP"),
             log_level=_choice(env, "LOG_LEVEL", _LEVELS, "INFO"),
+            domains=_domains(env),
+            cloudflare_secret=env.get("CLOUDFLARE_SECRET", "friends/cloudflare"),
+            cloudflare_url=_cloudflare_url(env),
         )
 
 
@@ -101,6 +115,44 @@ def _cidrs(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     except ValueError:
         msg = f"{name} must be IP ranges such as 203.0.113.0/24, separated by commas."
         raise SettingsError(msg) from None
+
+
+def _domains(env: Mapping[str, str]) -> tuple[Domain, ...]:
+    try:
+        return parse_domains(env.get("DOMAINS", ""))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _cloudflare_url(env: Mapping[str, str]) -> str:
+    url = env.get("CLOUDFLARE_URL") or "https://api.cloudflare.com/client/v4"
+    if not _may_carry_a_token(url, allow_loopback=_flag(env, "ALLOW_LOOPBACK_CLUSTER")):
+        msg = (
+            "CLOUDFLARE_URL must be an https URL; http is for a loopback address alone, and only "
+            "where ALLOW_LOOPBACK_CLUSTER is true."
+        )
+        raise SettingsError(msg)
+    return url.rstrip("/")
+
+
+def _may_carry_a_token(url: str, *, allow_loopback: bool) -> bool:
+    if not _URL.fullmatch(url) or _NOT_IN_BASE_URLS.search(url):
+        return False
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if parts.scheme == "http":
+        return allow_loopback and _is_loopback(host)
+    return parts.scheme == "https" and host != ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _split(text: str) -> tuple[str, ...]:

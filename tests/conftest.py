@@ -13,7 +13,9 @@ from botocore.loaders import create_loader
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
+from infra.local import cloudflare as cloudflare_double
 from infra.local import cluster
+from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests.harness import Api, create_backend
 
@@ -78,6 +80,21 @@ def kube(cluster_server: ClusterDouble) -> ClusterDouble:
     """An empty cluster."""
     cluster_server.reset()
     return cluster_server
+
+
+@pytest.fixture(scope="session")
+def cloudflare_server() -> Iterator[CloudflareDouble]:
+    """One DNS API for all tests; `cloudflare` gives each test empty zones."""
+    zones = {"0123456789abcdef0123456789abcdef": "friends.example", "f" * 32: "second.example"}
+    with cloudflare_double.serve(zones=zones) as double:
+        yield double
+
+
+@pytest.fixture
+def cloudflare(cloudflare_server: CloudflareDouble) -> CloudflareDouble:
+    """Empty zones."""
+    cloudflare_server.reset()
+    return cloudflare_server
 
 
 @pytest.fixture

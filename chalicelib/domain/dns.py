@@ -1,9 +1,17 @@
 """DNS records as we want them, and as a zone holds them."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 OWNER_PREFIX: Final = "friends-api/"
+LONGEST_HOST_NAME: Final = 253
+
+_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+# What ends in a number is read as an IPv4 address (WHATWG URL, section 3.5), hence the letter.
+_HOST_NAME: Final = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z]){_LABEL}")
+_OWNER: Final = re.compile(rf"{OWNER_PREFIX}[a-z0-9-]+/([a-z0-9-]+)")
 
 
 @dataclass(frozen=True)
@@ -42,10 +50,41 @@ class Record:
         """Tell whether the record is this owner's. What has no such comment is nobody of ours."""
         return self.spec.comment == owner
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this is the record of an exposure: its comment and its name belong together.
+
+        A person's own comment that merely starts like ours is no owner.
+        """
+        owner = _OWNER.fullmatch(self.spec.comment)
+        return owner is not None and self.spec.name.startswith(f"{owner[1]}-")
+
+
+@dataclass(frozen=True)
+class RecordChanges:
+    """Changes of one zone's records, as one transaction: deletions, then changes, then new ones."""
+
+    deleted: Sequence[str] = ()
+    changed: Sequence[Record] = ()
+    created: Sequence[RecordSpec] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the zone is as it should be."""
+        return not (self.deleted or self.changed or self.created)
+
 
 def owner_of(uid: str, exposure: str) -> str:
     """Return the comment that marks the record of a friend's exposure.
 
-    At most 64 characters, all of them such as a comment on the Free plan may hold.
+    At most 65 characters, all of them such as a comment on the Free plan may hold.
     """
     return f"{OWNER_PREFIX}{uid}/{exposure}"
+
+
+def is_host_name(text: str) -> bool:
+    """Tell whether this is a host name in one spelling: two labels or more, in lower case.
+
+    No trailing dot, no underscore, no address.
+    """
+    return len(text) <= LONGEST_HOST_NAME and _HOST_NAME.fullmatch(text) is not None

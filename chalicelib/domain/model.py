@@ -13,6 +13,7 @@ class Phase(StrEnum):
 
     PROVISIONING = "provisioning"
     READY = "ready"
+    DELETING = "deleting"
 
 
 class Platform(StrEnum):
@@ -144,16 +145,36 @@ class Queue:
 
 
 @dataclass(frozen=True)
+class Exposure:
+    """A friend's service on the public web. record_id is its DNS record's, once that is known."""
+
+    name: str
+    friend_id: str
+    uid: str
+    hostname: str
+    service: str
+    port: int
+    domain: str
+    created_at: str
+    record_id: str | None = None
+
+
+@dataclass(frozen=True)
 class FriendRecord:
     """Everything recorded about one friend but the operations: one query."""
 
     friend: Friend
     friendships: tuple[Friendship, ...] = ()
     queue: Queue = field(default_factory=Queue)
+    exposures: tuple[Exposure, ...] = ()
 
     def friendship_of(self, agent_id: str | None) -> Friendship | None:
         """The agent's friendship, if it has one."""
         return next((each for each in self.friendships if each.agent_id == agent_id), None)
+
+    def exposure_of(self, name: str) -> Exposure | None:
+        """The exposure with this name, if there is one."""
+        return next((each for each in self.exposures if each.name == name), None)
 
 
 @dataclass(frozen=True)

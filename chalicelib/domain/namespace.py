@@ -20,6 +20,7 @@ FRIEND_LABEL: Final = "friends-api/friend"
 UID_LABEL: Final = "friends-api/uid"
 DIGEST_ANNOTATION: Final = "friends-api/digest"
 QUOTA_NAME: Final = "friend-quota"
+NETWORK_POLICY_NAME: Final = "friend-netpol"
 
 # The controller's rights inside a friend's namespace come from this ClusterRole alone.
 MANAGER_ROLE: Final = "friend-manager"
@@ -63,16 +64,18 @@ def build_namespace_objects(friend: Friend, layout: ClusterLayout) -> tuple[Json
     tier = TIERS[friend.tier]
     return (
         _build_namespace(friend),
-        _build(friend, kinds.ROLE_BINDING, MANAGER_ROLE, _role_binding(layout)),
-        _build(friend, kinds.RESOURCE_QUOTA, QUOTA_NAME, _quota(tier)),
-        _build(friend, kinds.LIMIT_RANGE, "friend-limits", _limit_range(tier)),
-        _build(friend, kinds.NETWORK_POLICY, "friend-netpol", _network_policy(layout)),
-        _build(friend, kinds.SERVICE_ACCOUNT, "default", {"automountServiceAccountToken": False}),
+        build_object(friend, kinds.ROLE_BINDING, MANAGER_ROLE, _role_binding(layout)),
+        build_object(friend, kinds.RESOURCE_QUOTA, QUOTA_NAME, _quota(tier)),
+        build_object(friend, kinds.LIMIT_RANGE, "friend-limits", _limit_range(tier)),
+        build_object(friend, kinds.NETWORK_POLICY, NETWORK_POLICY_NAME, _network_policy(layout)),
+        build_object(
+            friend, kinds.SERVICE_ACCOUNT, "default", {"automountServiceAccountToken": False}
+        ),
     )
 
 
 def _build_namespace(friend: Friend) -> JsonObject:
-    manifest = _build(friend, kinds.NAMESPACE, friend.namespace, {})
+    manifest = build_object(friend, kinds.NAMESPACE, friend.namespace, {})
     labels = manifest["metadata"]["labels"]
     for mode in _POD_SECURITY_MODES:
         labels[f"pod-security.kubernetes.io/{mode}"] = "restricted"
@@ -80,7 +83,8 @@ def _build_namespace(friend: Friend) -> JsonObject:
     return _stamp(manifest)
 
 
-def _build(friend: Friend, kind: Kind, name: str, body: JsonObject) -> JsonObject:
+def build_object(friend: Friend, kind: Kind, name: str, body: JsonObject) -> JsonObject:
+    """Return an object of the friend's: labelled as theirs, with the digest of what it says."""
     metadata: JsonObject = {
         "name": name,
         "labels": {
@@ -153,13 +157,13 @@ def _network_policy(layout: ClusterLayout) -> JsonObject:
                 {
                     "from": [
                         same_namespace,
-                        _all_of_namespace(layout.system_namespace),
-                        _all_of_namespace(layout.ingress_namespace),
+                        all_of_namespace(layout.system_namespace),
+                        all_of_namespace(layout.ingress_namespace),
                     ]
                 }
             ],
             "egress": [
-                {"to": [_all_of_namespace("kube-system")], "ports": dns_ports},
+                {"to": [all_of_namespace("kube-system")], "ports": dns_ports},
                 {"to": [same_namespace]},
                 {"to": _internet(layout.cluster_cidrs)},
             ],
@@ -167,7 +171,8 @@ def _network_policy(layout: ClusterLayout) -> JsonObject:
     }
 
 
-def _all_of_namespace(name: str) -> JsonObject:
+def all_of_namespace(name: str) -> JsonObject:
+    """Return the peer of a NetworkPolicy that stands for every pod of a namespace."""
     return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.kinds import ObjectRef, ref_of
-from chalicelib.domain.model import Friend, JsonObject
+from chalicelib.domain.model import Friend, JsonObject, Phase
 from chalicelib.domain.namespace import UID_LABEL
 
 NAMESPACE_NOT_OURS: Final = "namespace_not_ours"
@@ -114,6 +114,22 @@ def require_ours(namespace: JsonObject | None, friend: Friend) -> None:
             "Ask an admin to remove it, or use another id."
         )
         raise Conflict(msg, code=NAMESPACE_NOT_OURS)
+
+
+def require_staying(friend: Friend) -> None:
+    """Refuse to begin anything new for a friend who is being deleted. Raises Conflict."""
+    if friend.phase is Phase.DELETING:
+        msg = "This friend is being deleted: nothing new can be begun for them."
+        raise Conflict(msg, code="friend_deleting")
+
+
+def namespace_missing() -> Conflict:
+    """Return the answer to work in a namespace that is not there."""
+    msg = (
+        "The friend's namespace is not there yet. POST /api/friends/<id>/namespace/provision "
+        "makes it; then send this again."
+    )
+    return Conflict(msg, code="namespace_missing")
 
 
 def namespace_terminating() -> Conflict:

@@ -1,5 +1,6 @@
 """How friends look from outside: the shapes of the contract, built in one place each."""
 
+from chalicelib.domain.checks import present_exposure
 from chalicelib.domain.fields import contact_fields
 from chalicelib.domain.model import Friend, FriendRecord, Friendship, JsonObject
 
@@ -22,7 +23,7 @@ def present_record(record: FriendRecord) -> JsonObject:
         "profile": build_profile(record.friend),
         "friendships": [present_friendship(each) for each in record.friendships],
         # No route makes an exposure yet, so a record has none.
-        "exposures": [],
+        "exposures": [present_exposure(each) for each in record.exposures],
     }
 
 

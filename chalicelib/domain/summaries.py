@@ -3,16 +3,15 @@
 Environment values, arguments and annotations stay behind: they are where secrets hide.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from chalicelib.domain.errors import not_understood
+from chalicelib.domain.ingress_routes import match_host
 from chalicelib.domain.kube_json import created_at, cut, dig, last_seen, name_of, true_conditions
 from chalicelib.domain.model import JsonObject
 
-_HOST_RULE: Final = re.compile(r"Host\(`([^`]{1,253})`\)")
 _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 _MOST_EVENTS: Final = 50
 _LONGEST_MESSAGE: Final = 1500
@@ -110,11 +109,10 @@ def summarise_quota(quota: JsonObject | None) -> JsonObject | None:
 def summarise_ingress_route(route: JsonObject) -> JsonObject:
     """Return one IngressRoute's line: its first rule's host and service."""
     rules = dig(route, "spec", "routes") or [{}]
-    host = _HOST_RULE.search(str(rules[0].get("match", "")))
     services = rules[0].get("services") or [{}]
     return {
         "name": name_of(route),
-        "hostname": host[1] if host else None,
+        "hostname": match_host(str(rules[0].get("match", ""))),
         "service": services[0].get("name"),
     }
 

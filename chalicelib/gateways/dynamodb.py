@@ -4,16 +4,19 @@ pk                       sk               what
 FRIEND#alice             PROFILE          the friend and the line of its operations; indexed
                                           by list_pk, list_sk
 FRIEND#alice             AGENT#mochi      a friendship; indexed by agent_pk, agent_sk
+FRIEND#alice             EXPOSURE#my-app  what is exposed (see exposures)
 IDENTITY#discord#<id>    CLAIM            who owns a platform id
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Final
 
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.fields import contact_fields, identities_of, names_taken
 from chalicelib.domain.model import (
     Contact,
+    Exposure,
     Friend,
     FriendPage,
     FriendRecord,
@@ -32,6 +35,7 @@ AGENT_INDEX: Final = "by_agent"
 PROFILE: Final = "PROFILE"
 _ALL_FRIENDS: Final = "FRIENDS"
 _CLAIM: Final = "CLAIM"
+EXPOSURE_PREFIX: Final = "EXPOSURE#"
 _AGENT_PREFIX: Final = "AGENT#"
 
 
@@ -52,12 +56,13 @@ class DynamoFriendStore:
         profile = next((item for item in items if item["sk"] == PROFILE), None)
         if profile is None:
             return None
-        friendships = (
-            _to_friendship(item)
-            for item in items
-            if item["sk"].startswith(_AGENT_PREFIX) and item["uid"] == profile["uid"]
+        ours = [item for item in items if item["uid"] == profile["uid"]]
+        return FriendRecord(
+            to_friend(profile),
+            tuple(_to_friendship(each) for each in ours if each["sk"].startswith(_AGENT_PREFIX)),
+            to_queue(profile),
+            tuple(_to_exposure(each) for each in ours if each["sk"].startswith(EXPOSURE_PREFIX)),
         )
-        return FriendRecord(to_friend(profile), tuple(friendships), to_queue(profile))
 
     def list_page(self, *, limit: int, after: str | None) -> FriendPage:
         """See FriendStore."""
@@ -267,6 +272,29 @@ def to_queue(item: Item) -> Queue:
         ran_at=item.get("ran_at"),
         lease_owner=item.get("lease_owner"),
         lease_until=int(item.get("lease_until", 0)),
+    )
+
+
+def exposure_item(exposure: Exposure) -> Item:
+    """Return the row of an exposure."""
+    return {
+        "pk": friend_pk(exposure.friend_id),
+        "sk": f"{EXPOSURE_PREFIX}{exposure.name}",
+        **asdict(exposure),
+    }
+
+
+def _to_exposure(item: Item) -> Exposure:
+    return Exposure(
+        name=item["name"],
+        friend_id=item["friend_id"],
+        uid=item["uid"],
+        hostname=item["hostname"],
+        service=item["service"],
+        port=int(item["port"]),
+        domain=item["domain"],
+        created_at=item["created_at"],
+        record_id=item["record_id"],
     )
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from chalicelib.domain.errors import NotFound
-from chalicelib.domain.model import Friend, JsonObject, Lease, Queue
+from chalicelib.domain.model import Friend, JsonObject, Lease, Phase, Queue
 from chalicelib.domain.operations import (
     Operation,
     OperationStatus,
@@ -39,13 +39,14 @@ class DynamoOperationStore:
 
     def accept(self, queue: Queue, operation: Operation, lease: Lease | None) -> None:
         """See OperationStore."""
-        when = "uid = :uid AND accepted = :accepted AND finished = :finished"
+        when = "uid = :uid AND phase <> :deleting AND accepted = :accepted AND finished = :finished"
         sets: Item = {"accepted": operation.sequence}
         if lease is not None:
             when += " AND (attribute_not_exists(lease_until) OR lease_until = :lease_until)"
             sets |= {"lease_owner": lease.owner, "lease_until": lease.until}
         values = {
             ":uid": operation.uid,
+            ":deleting": Phase.DELETING,
             ":accepted": queue.accepted,
             ":finished": queue.finished,
             **({":lease_until": queue.lease_until} if lease else {}),

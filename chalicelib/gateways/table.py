@@ -94,17 +94,30 @@ class Table:
             time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, no secret
         raise _busy()
 
-    def put_action(self, item: Item) -> Item:
-        """Return the action that writes an item, whatever was there."""
-        return {"Put": {"TableName": self._name, "Item": to_item(item)}}
+    def put_action(self, item: Item, *, when: str = "", values: Item | None = None) -> Item:
+        """Return the action that writes an item, whatever was there, or when a condition holds."""
+        put: Item = {"TableName": self._name, "Item": to_item(item)}
+        if when:
+            put |= {
+                "ConditionExpression": when,
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        if values:
+            put["ExpressionAttributeValues"] = to_item(values)
+        return {"Put": put}
 
     def put_new_action(self, item: Item) -> Item:
         """Return the action that writes an item where there is none."""
-        put = self.put_action(item)["Put"]
+        return self.put_action(item, when="attribute_not_exists(pk)")
+
+    def check_action(self, pk: str, sk: str, *, when: str, values: Item) -> Item:
+        """Return the action that lets the others be made only when a condition holds."""
         return {
-            "Put": {
-                **put,
-                "ConditionExpression": "attribute_not_exists(pk)",
+            "ConditionCheck": {
+                "TableName": self._name,
+                "Key": to_item({"pk": pk, "sk": sk}),
+                "ConditionExpression": when,
+                "ExpressionAttributeValues": to_item(values),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }

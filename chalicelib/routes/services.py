@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chalicelib.ports import AnswerStore, TokenSource
 from chalicelib.services.access import Access
+from chalicelib.services.exposure import Exposures
 from chalicelib.services.friends import Friends
 from chalicelib.services.namespaces import Namespaces
 from chalicelib.services.operations import Operations
@@ -18,6 +19,7 @@ class Services:
     access: Access
     friends: Friends
     namespaces: Namespaces
+    exposures: Exposures
     operations: Operations
     tokens: TokenSource
     answers: AnswerStore

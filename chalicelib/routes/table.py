@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from chalicelib.routes import friends, namespaces, operations
+from chalicelib.routes import exposures, friends, namespaces, operations
 from chalicelib.routes.http import Answer, Request
 from chalicelib.routes.services import Services
 
@@ -36,6 +36,7 @@ def health(_: Services, request: Request) -> Answer:
 
 _FRIEND: Final = "/api/friends/{id}"
 _NAMESPACE: Final = f"{_FRIEND}/namespace"
+_EXPOSE: Final = f"{_NAMESPACE}/expose"
 _OPERATIONS: Final = f"{_FRIEND}/operations"
 _AGENT: Final = f"{_FRIEND}/agents/{{agent_id}}"
 
@@ -50,6 +51,10 @@ ROUTES: Final = (
     Route("GET", f"{_FRIEND}/secrets", namespaces.list_secrets, Access.FRIEND),
     Route("POST", f"{_NAMESPACE}/provision", namespaces.provision, Access.FRIEND),
     Route("POST", f"{_NAMESPACE}/apply", operations.apply, Access.FRIEND),
+    Route("POST", _EXPOSE, exposures.expose, Access.FRIEND),
+    Route("GET", _EXPOSE, exposures.list_exposures, Access.FRIEND),
+    Route("DELETE", f"{_EXPOSE}/{{name}}", exposures.unexpose, Access.FRIEND),
+    Route("GET", "/api/domains", exposures.list_domains, Access.TOKEN),
     Route("GET", _OPERATIONS, operations.list_operations, Access.FRIEND),
     Route("GET", f"{_OPERATIONS}/{{operation_id}}", operations.get_operation, Access.FRIEND),
     Route("GET", f"{_NAMESPACE}/pods", namespaces.list_pods, Access.FRIEND),

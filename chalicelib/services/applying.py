@@ -11,7 +11,6 @@ from typing import Final
 from chalicelib.domain import kinds
 from chalicelib.domain.errors import (
     ApiError,
-    Conflict,
     OutOfTime,
     UpstreamFailed,
     UpstreamUnreachable,
@@ -19,7 +18,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.kinds import ObjectRef, ref_of
 from chalicelib.domain.model import Friend, JsonObject
 from chalicelib.domain.operations import rank_manifests
-from chalicelib.domain.plan import Result, require_ours, says_the_same
+from chalicelib.domain.plan import Result, namespace_missing, require_ours, says_the_same
 from chalicelib.ports import Applied, Cluster
 from chalicelib.services.concurrency import side_by_side
 
@@ -110,11 +109,7 @@ def observe(
     refs += map(ref_of, manifests) if closely else []
     namespace, *objects = side_by_side([partial(cluster.get, ref) for ref in refs])
     if namespace is None:
-        msg = (
-            "The friend's namespace is not there yet. POST /api/friends/<id>/namespace/provision "
-            "makes it; then apply again."
-        )
-        raise Conflict(msg, code="namespace_missing")
+        raise namespace_missing()
     require_ours(namespace, friend)
     found = zip(refs[1:], objects, strict=True)
     return {ref: observed for ref, observed in found if observed is not None}

@@ -6,6 +6,7 @@ from functools import partial
 from chalicelib.domain import kinds
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import NotFound
+from chalicelib.domain.ingress_routes import route_problem
 from chalicelib.domain.kinds import ObjectRef
 from chalicelib.domain.model import Friend, JsonObject
 from chalicelib.domain.namespace import QUOTA_NAME
@@ -23,6 +24,7 @@ from chalicelib.domain.summaries import (
 )
 from chalicelib.ports import Cluster, Clusters, LogQuery, SecretSummary
 from chalicelib.services.concurrency import side_by_side
+from chalicelib.services.reads import get_as_list
 
 _STATUS_KINDS = (
     kinds.POD,
@@ -73,7 +75,7 @@ class Namespaces:
         cluster = self._open(friend, deadline)
         quota = ObjectRef(kinds.RESOURCE_QUOTA, QUOTA_NAME, friend.namespace)
         reads = [partial(cluster.list_all, kind, friend.namespace) for kind in _STATUS_KINDS]
-        *listed, quotas = side_by_side([*reads, partial(_get_as_list, cluster, quota)])
+        *listed, quotas = side_by_side([*reads, partial(get_as_list, cluster, quota)])
         pods, services, deployments, jobs, cron_jobs, routes, events = listed
         with well_formed():
             return {
@@ -81,7 +83,10 @@ class Namespaces:
                 "services": [summarise_service(each) for each in services],
                 "deployments": [summarise_deployment(each) for each in deployments],
                 "quota": summarise_quota(quotas[0] if quotas else None),
-                "ingressRoutes": [summarise_ingress_route(each) for each in routes],
+                "ingressRoutes": [
+                    {**summarise_ingress_route(each), "problem": route_problem(each, services)}
+                    for each in routes
+                ],
                 "jobs": [summarise_job(each) for each in jobs],
                 "cronjobs": [summarise_cron_job(each) for each in cron_jobs],
                 "events": explain(events, pods=pods, deployments=deployments, jobs=jobs),
@@ -118,8 +123,3 @@ class Namespaces:
 
     def _open(self, friend: Friend, deadline: Deadline) -> Cluster:
         return self.clusters.open(friend.cluster, deadline)
-
-
-def _get_as_list(cluster: Cluster, ref: ObjectRef) -> list[JsonObject]:
-    found = cluster.get(ref)
-    return [] if found is None else [found]

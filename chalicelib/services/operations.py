@@ -17,6 +17,7 @@ from chalicelib.domain.operations import (
     OperationType,
     operation_id,
 )
+from chalicelib.domain.plan import require_staying
 from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Clusters, Dispatcher, LeaseLost, OperationStore
 from chalicelib.services.access import Access
@@ -115,6 +116,7 @@ class Operations:
         record = self.access.load(principal, wanted.friend_id)
         if wanted.is_repeat and (earlier := self._recorded_by(record.friend, wanted)):
             return earlier
+        require_staying(record.friend)
         operation = self._build(record, wanted, principal.name)
         if self._is_short(record, wanted, deadline):
             return self._run_now(record, operation, deadline)

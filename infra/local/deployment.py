@@ -6,6 +6,7 @@ the AWS CLI as a real stage. boto3 would save about a second and run something e
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 
 from chalicelib.domain.model import Role
+from infra.cloudflare import put_token
 from infra.kubeconfig import put_kubeconfig
 from infra.local.services import PLACEHOLDERS, REGION
 from infra.local.state import DEPLOYED, STATE, StackError, clean_environment, say
@@ -62,10 +64,26 @@ def _deploy(stack: Stack, bundle: Package) -> None:
     _aws(stack, "cloudformation", "package", *source, "--output-template-file", packaged)
     options = ["--no-fail-on-empty-changeset"]
     options += ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+    options += ["--parameter-overrides", *_parameters(stack)]
     target = ["--stack-name", _STACK, "--template-file", packaged]
     _aws(stack, "cloudformation", "deploy", *target, *options)
     stack.environment |= _outputs(stack)
     DEPLOYED.write_text(bundle.digest)
+
+
+def _parameters(stack: Stack) -> list[str]:
+    """Return what a real stage's operator says of their domain, of the one at hand.
+
+    Where the record points does not matter to Cloudflare's double; a real zone's target is
+    DNS_TARGET.
+    """
+    environment = stack.environment
+    domain = {
+        "name": environment["DOMAIN"],
+        "zone_id": environment["ZONE_ID"],
+        "target": environment["DNS_TARGET"],
+    }
+    return [f"Domains={json.dumps([domain])}", f"CloudflareUrl={environment['CLOUDFLARE_URL']}"]
 
 
 def _aws(stack: Stack, *arguments: str) -> None:
@@ -98,10 +116,11 @@ def _outputs(stack: Stack) -> dict[str, str]:
 
 def _store_secrets(stack: Stack) -> None:
     """Store the kubeconfig and mint the tokens with the operator's own commands."""
-    say("Storing the kubeconfig and minting tokens.")
+    say("Storing the kubeconfig and Cloudflare's token, and minting tokens.")
     client = _client(stack, "secretsmanager")
     kubeconfig = Path(stack.environment["KUBECONFIG"])
     put_kubeconfig(client, _CLUSTER, kubeconfig, allow_loopback=True)
+    put_token(client, stack.environment["CLOUDFLARE_TOKEN"])
     stack.environment["ADMIN_TOKEN"], _ = mint(client, Role.ADMIN)
     stack.environment["AGENT_TOKEN"], _ = mint(client, Role.AGENT, AGENT_ID)
     stack.environment["AGENT_ID"] = AGENT_ID

@@ -70,6 +70,7 @@ def provide_cloudflare(stack: Stack) -> None:
         "CLOUDFLARE_TOKEN": token,
         "ZONE_ID": zone_id,
         "DOMAIN": _DOUBLE_DOMAIN,
+        "DNS_TARGET": f"ingress.{_DOUBLE_DOMAIN}",
     }
 
 
@@ -99,7 +100,7 @@ def _has_real_cloudflare() -> bool:
 
 
 def _real_cloudflare() -> dict[str, str]:
-    names = ("CLOUDFLARE_TOKEN", "ZONE_ID", "DOMAIN")
+    names = ("CLOUDFLARE_TOKEN", "ZONE_ID", "DOMAIN", "DNS_TARGET")
     missing = [name for name in names if not os.environ.get(name)]
     if missing:
         raise StackError(

@@ -224,6 +224,10 @@ ROLE_MATRIX = {
     ("GET", f"{FRIEND}/secrets"): OF_FRIEND,
     ("POST", f"{FRIEND}/namespace/provision"): OF_FRIEND,
     ("POST", f"{FRIEND}/namespace/apply"): OF_FRIEND,
+    ("POST", f"{FRIEND}/namespace/expose"): OF_FRIEND,
+    ("GET", f"{FRIEND}/namespace/expose"): OF_FRIEND,
+    ("DELETE", f"{FRIEND}/namespace/expose/{{name}}"): OF_FRIEND,
+    ("GET", "/api/domains"): ANY_TOKEN,
     ("GET", f"{FRIEND}/operations"): OF_FRIEND,
     ("GET", f"{FRIEND}/operations/{{operation_id}}"): OF_FRIEND,
     ("GET", f"{FRIEND}/namespace/pods"): OF_FRIEND,
@@ -236,6 +240,7 @@ BODIES = {
     ("PUT", FRIEND): {"display_name": "Al"},
     ("PUT", f"{FRIEND}/agents/{{agent_id}}"): {"status": "active"},
     ("POST", f"{FRIEND}/namespace/apply"): create_config_map_manifest(),
+    ("POST", f"{FRIEND}/namespace/expose"): {"name": "my-app", "service": "web"},
 }
 
 
@@ -249,7 +254,8 @@ def test_i04_the_role_matrix_holds(api: Api, route: tuple[str, str]) -> None:
         *json.loads(create_tokens_document())["tokens"],
         create_token_record(str(CALLERS[BLOCKED]), role="agent", agent_id="blocked"),
     )
-    api = Api()
+    domain = {"name": "friends.example", "zone_id": "0" * 32, "target": "t.cfargotunnel.com"}
+    api = Api({"DOMAINS": json.dumps([domain])})
     api.register_friend(token=AGENT_TOKEN)
     api.put("/api/friends/alice/agents/blocked", {"status": "blocked"})
     method, path = route

@@ -49,12 +49,12 @@ DECLARED: Final[Mapping[str, str]] = {
     "ServiceSpec": (
         "allocateLoadBalancerNodePorts:any clusterIP clusterIPs:[string] externalIPs:any"
         " externalName:any externalTrafficPolicy:any healthCheckNodePort:any"
-        " internalTrafficPolicy ipFamilies:[string] ipFamilyPolicy loadBalancerClass:any"
+        " internalTrafficPolicy ipFamilies:- ipFamilyPolicy:- loadBalancerClass:any"
         " loadBalancerIP:any loadBalancerSourceRanges:any ports:[ServicePort]"
         " publishNotReadyAddresses:bool selector:{string} sessionAffinity"
         " sessionAffinityConfig:SessionAffinityConfig trafficDistribution:any type"
     ),
-    "ServicePort": "appProtocol name nodePort:any port:int32 protocol targetPort:port",
+    "ServicePort": "appProtocol:qualified name nodePort:any port:int32 protocol targetPort:port",
     "SessionAffinityConfig": "clientIP:ClientIPConfig",
     "ClientIPConfig": "timeoutSeconds:int32",
     # Pods
@@ -75,7 +75,7 @@ DECLARED: Final[Mapping[str, str]] = {
     ),
     "PodSecurityContext": (
         f"{_SECURITY} fsGroup:int64 fsGroupChangePolicy:<OnRootMismatch|Always>"
-        " seLinuxChangePolicy:<MountOption|Recursive> supplementalGroups:[int64]"
+        " seLinuxChangePolicy:<Recursive> supplementalGroups:[int64]"
         " supplementalGroupsPolicy:<Merge|Strict> sysctls:[Sysctl]"
     ),
     "Profile": _PROFILE,

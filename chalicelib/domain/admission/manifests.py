@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from chalicelib.domain import kinds
+from chalicelib.domain.admission.bounds import Range, check_ranges
 from chalicelib.domain.admission.config_maps import check_config_map
 from chalicelib.domain.admission.harden import harden_pod_spec
 from chalicelib.domain.admission.metadata import check_metadata, check_tags
 from chalicelib.domain.admission.pods import check_pod_spec
 from chalicelib.domain.admission.reader import MISSING, Reader
-from chalicelib.domain.admission.report import Report, add, child, joined
+from chalicelib.domain.admission.report import Report, add, child, joined, remove
 from chalicelib.domain.admission.selectors import check_deployment_selector
 from chalicelib.domain.admission.services import check_service
 from chalicelib.domain.admission.shapes import SHAPES
@@ -18,6 +19,7 @@ from chalicelib.domain.admission.workloads import check_cron_job, check_deployme
 from chalicelib.domain.kinds import Kind
 from chalicelib.domain.model import JsonObject
 
+_DEADLINES: Final = Range(1, (1 << 31) - 1)
 _ALLOWED: Final = {kind.name: kind for kind in SHAPES}
 _TEMPLATES: Final = {
     kinds.CRON_JOB: ("spec", "jobTemplate", "spec", "template"),
@@ -121,6 +123,16 @@ def _check(draft: Draft, namespace: str, report: Report) -> None:
         check_tags(template.get("metadata", {}), child(at, "metadata"), report)
         if "spec" in template:
             check_pod_spec(template["spec"], child(at, "spec"), report)
+            _check_deadline(draft.kind, template["spec"], child(at, "spec"), report)
+
+
+def _check_deadline(kind: Kind, spec: JsonObject, at: str, report: Report) -> None:
+    if kind != kinds.DEPLOYMENT:
+        check_ranges(spec, {"activeDeadlineSeconds": _DEADLINES}, at, report)
+    elif "activeDeadlineSeconds" in spec:
+        pointer = child(at, "activeDeadlineSeconds")
+        message = "activeDeadlineSeconds must be absent: a Deployment's pods have no end."
+        report.refuse(pointer, message, remove(pointer))
 
 
 def _template_of(draft: Draft) -> tuple[JsonObject | None, str]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from chalicelib.domain.admission.names import (
+    LONGEST_LABEL,
+    is_dns_label,
     is_label_key,
     is_label_value,
     is_service_label,
@@ -38,6 +40,8 @@ OWN_NAME_PREFIX: Final = "friends-api-"
 # Every namespace has it: the certificate authority's controller writes it.
 _CLUSTER_CONFIG_MAP: Final = "kube-root-ca.crt"
 # Pods carry the name of their Deployment or Job in a label; a CronJob's Jobs add 11 characters.
+_CRON_JOB_SUFFIX: Final = "-" + "0" * 10
+_INDEX: Final = "-99"
 _LONGEST_NAMES: Final = {"ConfigMap": 253, "CronJob": 52, "Deployment": 63, "Job": 63}
 
 
@@ -48,6 +52,7 @@ def check_metadata(manifest: JsonObject, at: str, namespace: str, report: Report
         report.refuse(at, "metadata is required: at least a name.")
         return
     _check_name(manifest["kind"], metadata.get("name"), child(at, "name"), report)
+    _check_indexed_name(manifest, metadata.get("name"), child(at, "name"), report)
     if metadata.get("namespace", namespace) != namespace:
         pointer = child(at, "namespace")
         message = f"namespace must be absent, or the friend's own: {namespace}."
@@ -82,8 +87,8 @@ def check_labels(
             report.refuse(member(at, key), message, removal(at, key) if removable else None)
         elif not is_label_key(key):
             message = (
-                f"The label {echo(key)} must have a key of 1 to 63 letters, digits, '-', '_' and '.', after"
-                " an optional DNS prefix and '/'."
+                f"The label {echo(key)} must have a key of 1 to 63 letters, digits, '-', '_' and"
+                " '.', after an optional DNS prefix and '/'."
             )
             report.refuse(member(at, key), message)
         elif not is_label_value(value):
@@ -136,5 +141,19 @@ def _check_name(kind: str, name: str | None, at: str, report: Report) -> None:
         message = (
             f"The name of a {kind} must be 1 to {_LONGEST_NAMES[kind]} lower-case letters, digits,"
             " '-' and '.', and start and end with a letter or digit."
+        )
+        report.refuse(at, message)
+
+
+def _check_indexed_name(manifest: JsonObject, name: str | None, at: str, report: Report) -> None:
+    """Check that an indexed Job's name, with an index, may be the name of a host."""
+    spec = manifest.get("spec", {})
+    job = spec.get("jobTemplate", {}).get("spec", {}) if manifest["kind"] == "CronJob" else spec
+    added = _CRON_JOB_SUFFIX + _INDEX if manifest["kind"] == "CronJob" else _INDEX
+    if name and job.get("completionMode") == "Indexed" and not is_dns_label(name + added):
+        longest = LONGEST_LABEL - len(added)
+        message = (
+            f"The name must be up to {longest} lower-case letters, digits and hyphens where"
+            " completionMode is Indexed: it starts the names of hosts."
         )
         report.refuse(at, message)

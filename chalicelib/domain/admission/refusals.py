@@ -12,6 +12,7 @@ _PRIORITY: Final = "all friends' pods have the same priority."
 _DEVICES: Final = "friends' pods have no devices."
 _HOST: Final = "leave it out, so that the pod itself is asked."
 _OWN_NAMESPACE: Final = "affinity looks at the friend's own pods."
+_ADDRESSES: Final = "the cluster knows which addresses it has."
 _WINDOWS: Final = "friends' pods run on Linux."
 
 _METADATA: Final = {
@@ -35,6 +36,7 @@ REFUSED: Final = {
         **_METADATA,
         "namespace": "what a workload makes is in the workload's own namespace.",
     },
+    "ServiceSpec": {"ipFamilies": _ADDRESSES, "ipFamilyPolicy": _ADDRESSES},
     "PodSpec": {
         "ephemeralContainers": "they are for pods that run already.",
         "hostUsers": "the cluster decides about user namespaces.",

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from chalicelib.domain.admission.names import is_label_key
 from chalicelib.domain.admission.quantities import parse_quantity
 from chalicelib.domain.admission.reader import MISSING, Path, Reader
 from chalicelib.domain.admission.report import joined
@@ -87,6 +88,10 @@ def _number_or_text(value: object) -> object:
     return value if isinstance(value, str) else _whole(32)(value)
 
 
+def _qualified(value: object) -> object:
+    return value if isinstance(value, str) and is_label_key(value) else MISSING
+
+
 def _quantity(value: object) -> object:
     try:
         parse_quantity(value)
@@ -100,5 +105,6 @@ FLAG: Final = Scalar("true or false", _flag, bool)
 INT32: Final = Scalar("a whole number of 32 bits", _whole(32))
 INT64: Final = Scalar("a whole number of 64 bits", _whole(64))
 NUMBER_OR_TEXT: Final = Scalar("a whole number of 32 bits or a string", _number_or_text)
+QUALIFIED: Final = Scalar("a name, such as http or example.com/http", _qualified)
 QUANTITY: Final = Scalar("a Kubernetes quantity, such as 250m or 64Mi", _quantity)
 ANYTHING: Final = Scalar("anything", lambda value: value)

@@ -13,6 +13,9 @@ from typing import Any, Final, Protocol
 from chalicelib.domain.admission.reader import MISSING, Path, Reader, name_of
 from chalicelib.domain.admission.report import LONGEST_ECHO, child, echo
 
+# No friend's manifest needs more, and a body full of items must not take seconds to read.
+MOST_ITEMS: Final = 1000
+
 _PUNCTUATION: Final = re.compile(r"[-_. ]")
 # What the cluster takes an absent key of a list's item for.
 _IMPLIED: Final = {"protocol": "TCP"}
@@ -129,6 +132,8 @@ class ListOf:
         """Return a copy in which every item is where it was, or MISSING."""
         if not isinstance(value, list):
             return reader.wrong_type(path, "a list")
+        if len(value) > MOST_ITEMS:
+            return reader.wrong_type(path, f"a list of {MOST_ITEMS} items at most")
         shape, scalar = self._shape, self._shape.scalar
         copy = [
             item if type(item) is scalar else shape.read(item, (path, index), reader)

@@ -39,6 +39,7 @@ _SAFE_SYSCTLS: Final = (
     "net.ipv4.tcp_syncookies",
     "net.ipv4.tcp_wmem",
 )
+_LONGEST_PATH: Final = 4095
 _LARGEST_ID: Final = (1 << 31) - 1
 _GROUPS: Final = Range(0, _LARGEST_ID)
 _NOT_ROOT: Final = Range(1, _LARGEST_ID)
@@ -137,7 +138,7 @@ def _check_both(security: JsonObject, at: str, report: Report) -> None:
 
 def _check_profile(profile: JsonObject, at: str, report: Report) -> None:
     kind, path = profile.get("type"), profile.get("localhostProfile")
-    if kind == "Unconfined" or (kind == "Localhost" and not (path and is_inside(path))):
+    if kind == "Unconfined" or (kind == "Localhost" and not _is_profile(path or "")):
         message = "type must be RuntimeDefault, or Localhost with the path of a localhostProfile."
         pointer = child(at, "type")
         fix = add(at, {"type": SECCOMP_PROFILE})
@@ -146,6 +147,11 @@ def _check_profile(profile: JsonObject, at: str, report: Report) -> None:
         pointer = child(at, "localhostProfile")
         message = "localhostProfile must be absent unless type is Localhost."
         report.refuse(pointer, message, remove(pointer))
+
+
+def _is_profile(path: str) -> bool:
+    # The kubelet joins the path to its directory of profiles.
+    return 1 <= len(path) <= _LONGEST_PATH and path == path.strip() and is_inside(path)
 
 
 def _check_selinux(options: JsonObject, at: str, report: Report) -> None:

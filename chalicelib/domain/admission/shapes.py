@@ -12,6 +12,7 @@ from chalicelib.domain.admission.scalars import (
     INT32,
     INT64,
     NUMBER_OR_TEXT,
+    QUALIFIED,
     QUANTITY,
     TEXT,
     words,
@@ -25,6 +26,7 @@ _SCALARS: Final[dict[str, Shape]] = {
     "int32": INT32,
     "int64": INT64,
     "port": NUMBER_OR_TEXT,
+    "qualified": QUALIFIED,
     "quantity": QUANTITY,
     "string": TEXT,
 }

@@ -43,14 +43,24 @@ def _check_source(volume: JsonObject, at: str, report: Report) -> None:
     _check_parts(volume, at, report, secret_name="secretName")  # noqa: S106 - a field's name
     if "emptyDir" in volume:
         _check_empty_dir(volume["emptyDir"], child(at, "emptyDir"), report)
-    for index, source in enumerate(volume.get("projected", {}).get("sources", ())):
+    sources = volume.get("projected", {}).get("sources", ())
+    for index, source in enumerate(sources):
         _check_projected(source, child(at, "projected", "sources", index), report)
+    paths = [path for source in sources for path in _paths_of(source)]
+    if len({*paths}) < len(paths):
+        message = "sources must not put two files at the same path."
+        report.refuse(child(at, "projected", "sources"), message)
 
 
 def _check_projected(source: JsonObject, at: str, report: Report) -> None:
     if len(source) != 1 or not source.keys() <= {*_PROJECTED}:
         report.refuse(at, f"A projected source must be exactly one of: {joined(_PROJECTED)}.")
     _check_parts(source, at, report, secret_name="name")  # noqa: S106 - a field's name
+
+
+def _paths_of(source: JsonObject) -> list[str]:
+    items = [item for name in _PROJECTED for item in source.get(name, {}).get("items", ())]
+    return [item["path"] for item in items if "path" in item]
 
 
 def _check_parts(holder: JsonObject, at: str, report: Report, *, secret_name: str) -> None:

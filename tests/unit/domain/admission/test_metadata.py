@@ -75,18 +75,20 @@ def test_a06_a_generated_name_is_no_name() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("finalizers", ["example.com/hold"]),
-        ("ownerReferences", [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": None}]),
-    ],
-)
-def test_a07_a08_nobody_holds_on_to_an_object(field: str, value: Any) -> None:
-    manifest = with_metadata(create_config_map_manifest(), **{field: value})
-    assert_mended(manifest, f"/metadata/{field}")
-    manifest = deployment_with_template(**{field: value})
-    assert_mended(manifest, f"/spec/template/metadata/{field}")
+def test_a07_nobody_delays_the_end_of_an_object() -> None:
+    finalizers = ["example.com/hold"]
+    manifest = with_metadata(create_config_map_manifest(), finalizers=finalizers)
+    assert_mended(manifest, "/metadata/finalizers")
+    manifest = deployment_with_template(finalizers=finalizers)
+    assert_mended(manifest, "/spec/template/metadata/finalizers")
+
+
+def test_a08_an_object_has_no_owner() -> None:
+    owners = [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": None}]
+    manifest = with_metadata(create_config_map_manifest(), ownerReferences=owners)
+    assert_mended(manifest, "/metadata/ownerReferences")
+    manifest = deployment_with_template(ownerReferences=owners)
+    assert_mended(manifest, "/spec/template/metadata/ownerReferences")
 
 
 @pytest.mark.parametrize(("field", "value"), SERVER_SET.items())

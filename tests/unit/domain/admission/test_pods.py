@@ -583,6 +583,17 @@ def test_mounts_stay_inside(mount: Any, where: str, is_mended: bool) -> None:
         ),
         ({"projected": {"sources": [{}]}}, "/projected/sources/0"),
         ({"emptyDir": {"sizeLimit": "0"}}, "/emptyDir/sizeLimit"),
+        (
+            {
+                "projected": {
+                    "sources": [
+                        {"configMap": {"name": "a", "items": [{"key": "x", "path": "same"}]}},
+                        {"secret": {"name": "b", "items": [{"key": "y", "path": "same"}]}},
+                    ]
+                }
+            },
+            "/projected/sources",
+        ),
     ],
 )
 def test_volumes_are_what_the_cluster_takes(volume: Any, where: str) -> None:
@@ -622,7 +633,7 @@ def test_dns_is_what_the_cluster_takes(pod: Any, where: str) -> None:
 def test_dns_may_be_the_friends_own() -> None:
     config = {
         "nameservers": ["1.1.1.1", "2606:4700:4700::1111"],
-        "searches": ["example.net.", "."],
+        "searches": ["example.net.", ".", "_tcp.example.net"],
         "options": [{"name": "ndots", "value": "1"}],
     }
     assert admitted(create_job_manifest(pod={"dnsPolicy": "None", "dnsConfig": config}))
@@ -637,4 +648,10 @@ def test_a_pods_own_name_is_a_dns_label(field: str) -> None:
 def test_a_pod_may_have_a_deadline() -> None:
     assert admitted(create_job_manifest(pod={"activeDeadlineSeconds": 60}))
     manifest = create_job_manifest(pod={"activeDeadlineSeconds": 0})
+    assert_mended(manifest, f"{POD_AT}/activeDeadlineSeconds")
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_a_deployments_pods_have_no_deadline(seconds: int) -> None:
+    manifest = create_deployment_manifest(pod={"activeDeadlineSeconds": seconds})
     assert_mended(manifest, f"{POD_AT}/activeDeadlineSeconds")

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.domain import kinds
 from chalicelib.domain.admission.scalars import ANYTHING
-from chalicelib.domain.admission.schema import Struct
+from chalicelib.domain.admission.schema import MOST_ITEMS, Struct
 from chalicelib.domain.admission.shapes import SHAPES
 from tests.manifests import (
     create_config_map_manifest,
@@ -108,6 +108,8 @@ def test_a05_other_kinds_are_refused_and_not_looked_into(kind: str) -> None:
         ),
         (create_config_map_manifest(spec={}), "/spec"),
         (create_service_manifest(topologyKeys=["*"]), "/spec/topologyKeys"),
+        (create_service_manifest(ipFamilyPolicy="RequireDualStack"), "/spec/ipFamilyPolicy"),
+        (create_service_manifest(ipFamilies=["IPv6"]), "/spec/ipFamilies"),
         (create_cron_job_manifest(job={"schedule": "@daily"}), "/spec/jobTemplate/spec/schedule"),
         (
             create_job_manifest(pod={"containers": [create_container(envs=[])]}),
@@ -187,6 +189,10 @@ def test_a16_what_is_plainly_meant_is_the_fix(field: str, wrong: Any, mended: An
         (create_config_map_manifest(data={"a": float("inf")}), "/data/a"),
         (create_service_manifest(selector=[]), "/spec/selector"),
         (create_service_manifest(ports={"port": 80}), "/spec/ports"),
+        (
+            create_service_manifest(ports=[{"port": 80, "appProtocol": "a b"}]),
+            "/spec/ports/0/appProtocol",
+        ),
     ],
 )
 def test_a16_wrong_types_are_refused(manifest: Manifest, pointer: str) -> None:
@@ -246,6 +252,11 @@ def test_a16_a_number_among_strings_is_put_into_quotes(
 def test_a16_what_is_required_unique_and_of_its_words(container: Manifest, where: str) -> None:
     manifest = create_deployment_manifest(pod={"containers": [create_container(**container)]})
     assert_refused(manifest, f"{POD_AT}/containers/0/{where}")
+
+
+def test_a16_a_list_is_of_a_size_that_can_be_read() -> None:
+    manifest = create_deployment_manifest(pod={"containers": [{}] * (MOST_ITEMS + 1)})
+    assert_refused(manifest, f"{POD_AT}/containers")
 
 
 def test_a16_what_is_required_is_not_null() -> None:

@@ -1,0 +1,164 @@
+"""The rules of what a friend puts on the web: its name, its host name, and the Service behind it.
+
+A host name is <name>-<friend's id>.<domain>: one label below the domain, so that one certificate
+covers all. Two friends can spell the same one ("a-b" of c, "a" of b-c): a claim decides whose it
+is.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from chalicelib.domain.admission.names import is_label_value, is_service_label
+from chalicelib.domain.dns import LONGEST_HOST_NAME, Domain, is_host_name
+from chalicelib.domain.errors import Fault, InvalidInput
+from chalicelib.domain.fields import FRIEND_ID
+from chalicelib.domain.model import Exposure, JsonObject
+
+DEFAULT_PORT: Final = 80
+_LARGEST_PORT: Final = 65535
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?")
+# Hyphens in the third and fourth place mark encoded names, such as xn-- (RFC 5890, 2.3.1).
+_HOST_LABEL: Final = re.compile(r"(?!..--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+# Pages under these names would be taken for the API's own, and trusted with its tokens.
+_RESERVED_NAMES: Final = frozenset({"admin", "friends-api", "system"})
+# Labels that programs look up by themselves. Every label of ours has a hyphen, so wpad,
+# autodiscover, www and the like cannot be spelled; this one can ("mta" of sts), and whoever serves
+# it sets the mail policy of the domain (RFC 8461, section 3.3).
+_RESERVED_LABELS: Final = frozenset({"mta-sts"})
+
+
+@dataclass(frozen=True)
+class ExposeRequest:
+    """A valid request to put a Service on the web."""
+
+    name: str
+    service: str
+    port: int
+    domain: Domain
+
+
+def parse_expose(body: JsonObject, domains: Sequence[Domain], friend_id: str) -> ExposeRequest:
+    """Return what the body asks for; the first domain is the default.
+
+    Raises InvalidInput with every fault, and with code no_domain_configured where none is.
+    """
+    if not domains:
+        msg = "No domain is configured, so nothing can be exposed. Ask an admin to set DOMAINS."
+        raise InvalidInput(msg, code="no_domain_configured")
+    by_name = {each.name: each for each in domains}
+    checks: dict[str, Callable[[object], str | None]] = {
+        "name": partial(_wanted_name_fault, friend_id),
+        "service": _service_fault,
+        "port": _port_fault,
+        "domain": partial(_domain_fault, tuple(by_name)),
+    }
+    values = {"port": DEFAULT_PORT, "domain": domains[0].name, **body}
+    faults = _unknown_fields(body, tuple(checks))
+    for name, fault_of in checks.items():
+        fault = fault_of(values[name]) if name in values else "is required."
+        if fault:
+            faults.append(Fault(f"/{name}", f"{name} {fault}"))
+    if not faults:
+        faults += _length_faults(hostname_of(values["name"], friend_id, values["domain"]))
+    if faults:
+        raise _invalid(faults)
+    domain = by_name[values["domain"]]
+    return ExposeRequest(values["name"], values["service"], values["port"], domain)
+
+
+def exposure_name_fault(value: str) -> str | None:
+    """Return what is wrong with an exposure's name, or None.
+
+    A reserved name is well-formed: what was exposed before it was reserved can be taken down.
+    """
+    if not _NAME.fullmatch(value):
+        return (
+            "must be 1 to 20 lower-case letters, digits and hyphens, "
+            "and start and end with a letter or digit."
+        )
+    if not _HOST_LABEL.fullmatch(value):
+        return "must not have hyphens in the third and fourth place: DNS has a use for those."
+    return None
+
+
+def hostname_of(name: str, friend_id: str, domain_name: str) -> str:
+    """Return the host name of a friend's exposure on a domain."""
+    return f"{name}-{friend_id}.{domain_name}"
+
+
+def require_valid(exposure: Exposure) -> None:
+    """Raise ValueError for a row that no request could have made.
+
+    Whoever can write to the table must not be able to write a rule or a record of their choice.
+    """
+    name, friend_id, domain = exposure.name, exposure.friend_id, exposure.domain
+    is_valid = (
+        exposure_name_fault(name) is None
+        and FRIEND_ID.fullmatch(friend_id)
+        and is_label_value(exposure.uid)
+        and is_host_name(domain)
+        and exposure.hostname == hostname_of(name, friend_id, domain)
+        and is_host_name(exposure.hostname)
+        and _service_fault(exposure.service) is None
+        and _port_fault(exposure.port) is None
+    )
+    if not is_valid:
+        msg = "The recorded exposure breaks the rules of the API, so nothing is made from it."
+        raise ValueError(msg)
+
+
+def _wanted_name_fault(friend_id: str, value: object) -> str | None:
+    if not isinstance(value, str):
+        return "must be a string."
+    if fault := exposure_name_fault(value):
+        return fault
+    label = f"{value}-{friend_id}"
+    if value in _RESERVED_NAMES or label in _RESERVED_LABELS:
+        return "is reserved; choose another name."
+    return None if _HOST_LABEL.fullmatch(label) else "does not make a DNS label with this id."
+
+
+def _service_fault(value: object) -> str | None:
+    if isinstance(value, str) and is_service_label(value):
+        return None
+    return (
+        "must be the name of a Service in the friend's namespace: 1 to 63 lower-case letters, "
+        "digits and hyphens, starting with a letter and ending with a letter or digit."
+    )
+
+
+def _port_fault(value: object) -> str | None:
+    # Not isinstance: True is an int, too.
+    if type(value) is int and 1 <= value <= _LARGEST_PORT:
+        return None
+    return f"must be a whole number from 1 to {_LARGEST_PORT}."
+
+
+def _domain_fault(names: Sequence[str], value: object) -> str | None:
+    return None if value in names else f"must be one of: {', '.join(names)}."
+
+
+def _length_faults(hostname: str) -> list[Fault]:
+    if len(hostname) <= LONGEST_HOST_NAME:
+        return []
+    return [Fault("/name", f"name makes a host name of over {LONGEST_HOST_NAME} characters.")]
+
+
+def _unknown_fields(body: JsonObject, known: tuple[str, ...]) -> list[Fault]:
+    listed = ", ".join(known)
+    return [
+        Fault(
+            f"/{name[:64].replace('~', '~0').replace('/', '~1')}",
+            f"{name[:64]!r} cannot be set here. Known fields: {listed}.",
+        )
+        for name in body
+        if name not in known
+    ]
+
+
+def _invalid(faults: list[Fault]) -> InvalidInput:
+    more = f" (And {len(faults) - 1} more: see details.)" if len(faults) > 1 else ""
+    return InvalidInput(f"{faults[0].message}{more}", faults=tuple(faults))

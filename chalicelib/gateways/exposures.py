@@ -1,0 +1,171 @@
+"""Exposures in the one DynamoDB table: who owns a host name, and who is at work on it.
+
+pk                           sk                what
+FRIEND#alice                 EXPOSURE#my-app   what is exposed, under which name, and its DNS record
+HOST#my-app-alice.net        CLAIM             friend_id, uid, exposure; lease_owner, lease_until
+
+A claim is not deleted with its exposure: until expires_at, nobody else may have the name, because
+resolvers remember the old record that long.
+"""
+
+from typing import Final
+
+from chalicelib.domain.errors import Conflict, NotFound
+from chalicelib.domain.model import Exposure, Friend, Lease, Phase
+from chalicelib.gateways.dynamodb import EXPOSURE_PREFIX, PROFILE, exposure_item, friend_pk
+from chalicelib.gateways.table import ConditionFailed, Item, Table
+from chalicelib.ports import LeaseLost, StaleVersion
+
+_CLAIM: Final = "CLAIM"
+_IS_FREE: Final = "(attribute_not_exists(lease_until) OR lease_until <= :now)"
+_IS_OURS: Final = "uid = :uid AND exposure = :exposure"
+# Cloudflare's automatic TTL is 300 s. Source: developers.cloudflare.com/dns, "Time to Live".
+_TOMBSTONE_SECONDS: Final = 300
+_BUSY_SECONDS: Final = 2
+
+
+class DynamoExposureStore:
+    """The ExposureStore of ports.py."""
+
+    def __init__(self, table: Table) -> None:
+        """Keep the table; nothing is called yet."""
+        self._table = table
+
+    def claim(self, friend: Friend, exposure: Exposure, lease: Lease, now: float) -> None:
+        """See ExposureStore."""
+        values = {":uid": exposure.uid, ":exposure": exposure.name, ":now": int(now)}
+        host = self._table.update_action(
+            _host_pk(exposure.hostname),
+            _CLAIM,
+            when=f"attribute_not_exists(pk) OR expires_at <= :now OR ({_IS_OURS} AND {_IS_FREE})",
+            values=values,
+            sets={
+                "friend_id": exposure.friend_id,
+                "uid": exposure.uid,
+                "exposure": exposure.name,
+                "lease_owner": lease.owner,
+                "lease_until": lease.until,
+            },
+            remove=("expires_at",),
+        )
+        row = self._table.put_action(
+            exposure_item(exposure),
+            when="attribute_not_exists(pk) OR uid <> :uid OR hostname = :hostname",
+            values={":uid": exposure.uid, ":hostname": exposure.hostname},
+        )
+        is_there = self._table.check_action(
+            friend_pk(friend.id),
+            PROFILE,
+            when="uid = :uid AND phase <> :deleting",
+            values={":uid": friend.uid, ":deleting": Phase.DELETING},
+        )
+        obstacles = self._table.transact([is_there, host, row])
+        if not obstacles:
+            return
+        gone, claimed, elsewhere = obstacles
+        if gone is not None:
+            raise StaleVersion
+        if claimed is not None:
+            raise _taken(claimed, exposure, now)
+        if elsewhere is not None:
+            msg = "This exposure has another host name already. Delete it first, or choose a name."
+            raise Conflict(msg, code="exposure_elsewhere")
+
+    def require_claimable(self, exposure: Exposure, now: float) -> None:
+        """See ExposureStore."""
+        claim = self._table.get(_host_pk(exposure.hostname), _CLAIM)
+        if claim is None or claim.get("expires_at", now + 1) <= now:
+            return
+        is_free = claim.get("lease_until", 0) <= now
+        if not (_is_owned_by(claim, exposure) and is_free):
+            raise _taken(claim, exposure, now)
+
+    def lock(self, exposure: Exposure, lease: Lease, now: float) -> None:
+        """See ExposureStore."""
+        take = self._table.update_action(
+            _host_pk(exposure.hostname),
+            _CLAIM,
+            when=f"{_IS_OURS} AND attribute_not_exists(expires_at) AND {_IS_FREE}",
+            values={":uid": exposure.uid, ":exposure": exposure.name, ":now": int(now)},
+            sets={"lease_owner": lease.owner, "lease_until": lease.until},
+        )
+        try:
+            self._table.update(take)
+        except ConditionFailed as error:
+            claim = error.item
+            if not _is_owned_by(claim, exposure) or "expires_at" in claim:
+                raise exposure_not_found() from error
+            raise _busy() from error
+
+    def settle(self, exposure: Exposure, owner: str) -> None:
+        """See ExposureStore."""
+        row = self._table.update_action(
+            friend_pk(exposure.friend_id),
+            f"{EXPOSURE_PREFIX}{exposure.name}",
+            when="uid = :uid AND hostname = :hostname",
+            values={":uid": exposure.uid, ":hostname": exposure.hostname},
+            sets={"record_id": exposure.record_id},
+        )
+        if self._table.transact([self._unlock(exposure, owner), row]):
+            raise LeaseLost
+
+    def release(self, exposure: Exposure, owner: str) -> None:
+        """See ExposureStore."""
+        try:
+            self._table.update(self._unlock(exposure, owner))
+        except ConditionFailed:
+            return
+
+    def forget(self, exposure: Exposure, owner: str, now: float) -> None:
+        """See ExposureStore."""
+        row = self._table.delete_action(
+            friend_pk(exposure.friend_id), f"{EXPOSURE_PREFIX}{exposure.name}"
+        )
+        tombstone = {"expires_at": int(now) + _TOMBSTONE_SECONDS}
+        if self._table.transact([self._unlock(exposure, owner, sets=tombstone), row]):
+            raise LeaseLost
+
+    def _unlock(self, exposure: Exposure, owner: str, sets: Item | None = None) -> Item:
+        return self._table.update_action(
+            _host_pk(exposure.hostname),
+            _CLAIM,
+            when="lease_owner = :owner",
+            values={":owner": owner},
+            sets=sets,
+            remove=("lease_owner", "lease_until"),
+        )
+
+
+def exposure_not_found() -> NotFound:
+    """Return the answer for an exposure that is not there."""
+    msg = "There is no exposure with this name. GET /api/friends/<id>/namespace/expose lists them."
+    return NotFound(msg, code="exposure_not_found")
+
+
+def _taken(claim: Item, exposure: Exposure, now: float) -> Conflict:
+    if _is_owned_by(claim, exposure):
+        return _busy()
+    wait = int(claim["expires_at"]) - int(now) if "expires_at" in claim else None
+    msg = (
+        f"The host name {exposure.hostname} belongs to another friend's service. "
+        "Choose another name."
+    )
+    if wait is not None:
+        msg = (
+            f"The host name {exposure.hostname} was another friend's until a moment ago. "
+            "Choose another name, or try again later."
+        )
+    return Conflict(msg, code="hostname_taken", retry_after_seconds=wait)
+
+
+def _busy() -> Conflict:
+    msg = "Another request is at work on this exposure. Try again in a moment."
+    return Conflict(msg, code="exposure_busy", retry_after_seconds=_BUSY_SECONDS)
+
+
+def _is_owned_by(claim: Item, exposure: Exposure) -> bool:
+    return (claim.get("uid"), claim.get("exposure")) == (exposure.uid, exposure.name)
+
+
+def _host_pk(hostname: str) -> str:
+    return f"HOST#{hostname}"

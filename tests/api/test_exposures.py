@@ -1,0 +1,431 @@
+"""Threats G and L: a public name that is the friend's, works, and goes away."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from infra.local.cloudflare import CloudflareDouble
+from infra.local.cluster import ClusterDouble
+from tests.cluster_client import ClusterClient, wait_until
+from tests.factories import AGENT_TOKEN
+from tests.harness import TABLE, Api, Clock
+from tests.manifests import create_deployment_manifest, create_service_manifest
+
+ZONE_ID = "0123456789abcdef0123456789abcdef"
+DOMAIN = "friends.example"
+TARGET = "tunnel.cfargotunnel.com"
+NAMESPACE = "/api/friends/alice/namespace"
+EXPOSE = f"{NAMESPACE}/expose"
+APP = {"name": "my-app", "service": "web"}
+HOST = f"my-app-alice.{DOMAIN}"
+POLICIES = "/apis/networking.k8s.io/v1/namespaces/friend-alice/networkpolicies"
+ROUTES = "/apis/traefik.io/v1alpha1/namespaces/friend-alice/ingressroutes"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time."""
+    return Clock()
+
+
+@pytest.fixture
+def api(backend: None, cloudflare: CloudflareDouble, clock: Clock) -> Api:
+    """The app with a domain, and alice with a service in it."""
+    boto3.client("secretsmanager").create_secret(
+        Name="friends/cloudflare", SecretString=cloudflare.token
+    )
+    domains = [
+        {"name": DOMAIN, "zone_id": ZONE_ID, "target": TARGET},
+        {"name": "second.example", "zone_id": "f" * 32, "target": "203.0.113.9", "proxied": False},
+    ]
+    environment = {"DOMAINS": json.dumps(domains), "CLOUDFLARE_URL": cloudflare.url}
+    api = Api(environment, now=clock.now)
+    api.register_friend()
+    deploy(api)
+    return api
+
+
+@pytest.fixture
+def cluster(kube: ClusterDouble) -> ClusterClient:
+    """The cluster, as its admin sees it."""
+    return ClusterClient(kube.kubeconfig())
+
+
+def deploy(api: Api, friend_id: str = "alice") -> None:
+    url = f"/api/friends/{friend_id}/namespace"
+    answer = api.post(f"{url}/apply", [create_service_manifest(), create_deployment_manifest()])
+    assert answer.status == 200, answer.text
+    wait_until(lambda: all(pod["ready"] for pod in api.get(f"{url}/pods").json or [{"ready": 0}]))
+
+
+def records(cloudflare: CloudflareDouble) -> list[tuple[str, str, str]]:
+    return [(each["type"], each["name"], each["content"]) for each in cloudflare.records(ZONE_ID)]
+
+
+def failing(answer: Any) -> list[str]:
+    return [each["check"] for each in answer["checks"] if not each["ok"]]
+
+
+def test_one_call_puts_a_service_on_the_web(
+    api: Api, cloudflare: CloudflareDouble, cluster: ClusterClient
+) -> None:
+    answer = api.post(EXPOSE, APP)
+    assert answer.status == 200, answer.text
+    assert answer.json["ok"] is True
+    assert (answer.json["hostname"], answer.json["url"]) == (HOST, f"https://{HOST}")
+    assert [each["check"] for each in answer.json["checks"]] == [
+        *("record", "route", "service", "endpoints", "policy"),
+    ]
+    assert failing(answer.json) == []
+    assert records(cloudflare) == [("CNAME", HOST, TARGET)]
+    spec = cluster.get(f"{ROUTES}/expose-my-app")["spec"]
+    assert spec["routes"][0]["match"] == f"Host(`{HOST}`)"
+    assert spec["routes"][0]["services"][0] | {"kind": "Service"} == {
+        "kind": "Service",
+        "name": "web",
+        "port": 80,
+    }
+
+
+def test_repeating_it_changes_nothing(
+    api: Api, cloudflare: CloudflareDouble, cluster: ClusterClient
+) -> None:
+    first = api.post(EXPOSE, APP)
+    before = cloudflare.records(ZONE_ID), version_of(cluster)
+    again = api.post(EXPOSE, APP)
+    assert again.json == first.json
+    assert (cloudflare.records(ZONE_ID), version_of(cluster)) == before
+
+
+def version_of(cluster: ClusterClient) -> str:
+    return str(cluster.get(f"{ROUTES}/expose-my-app")["metadata"]["resourceVersion"])
+
+
+def test_removal_leaves_nothing_behind(
+    api: Api, cloudflare: CloudflareDouble, cluster: ClusterClient
+) -> None:
+    api.post(EXPOSE, APP)
+    assert api.delete(f"{EXPOSE}/my-app").json == {"ok": True}
+    assert records(cloudflare) == []
+    assert cluster.find(f"{ROUTES}/expose-my-app") is None
+    assert api.get(EXPOSE).json == []
+    assert api.get("/api/friends/alice").json["exposures"] == []
+    assert api.delete(f"{EXPOSE}/my-app").status == 404
+
+
+def test_the_list_says_what_works_and_the_friend_names_it(api: Api) -> None:
+    api.post(EXPOSE, APP)
+    (listed,) = api.get(EXPOSE).json
+    assert (listed["name"], listed["hostname"], listed["service"]) == ("my-app", HOST, "web")
+    assert failing(listed) == []
+    (named,) = api.get("/api/friends/alice").json["exposures"]
+    assert named["hostname"] == HOST
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check"),
+    [
+        ("record", "record"),
+        ("route", "route"),
+        ("service", "service"),
+        ("deployment", "endpoints"),
+        ("policy", "policy"),
+    ],
+)
+def test_the_list_tells_what_does_not_work(
+    api: Api, cloudflare: CloudflareDouble, cluster: ClusterClient, spoil: str, check: str
+) -> None:
+    api.post(EXPOSE, APP)
+    paths = {
+        "route": f"{ROUTES}/expose-my-app",
+        "service": "/api/v1/namespaces/friend-alice/services/web",
+        "deployment": "/apis/apps/v1/namespaces/friend-alice/deployments/web",
+        "policy": f"{POLICIES}/friend-netpol",
+    }
+    if spoil in paths:
+        cluster.delete(paths[spoil])
+    else:
+        cloudflare.reset()
+    (listed,) = api.get(EXPOSE).json
+    assert check in failing(listed)
+    assert all(each["message"] for each in listed["checks"] if not each["ok"])
+
+
+def test_g10_a_deleted_service_that_is_exposed_is_visible_in_status(
+    api: Api, cluster: ClusterClient
+) -> None:
+    api.post(EXPOSE, APP)
+    (route,) = api.get(f"{NAMESPACE}/status").json["ingressRoutes"]
+    assert (route["hostname"], route["service"], route["problem"]) == (HOST, "web", None)
+    cluster.delete("/api/v1/namespaces/friend-alice/services/web")
+    (route,) = api.get(f"{NAMESPACE}/status").json["ingressRoutes"]
+    assert "web" in route["problem"]
+
+
+def test_a_changed_service_is_an_update_and_no_new_record(
+    api: Api, cloudflare: CloudflareDouble, cluster: ClusterClient
+) -> None:
+    api.post(EXPOSE, APP)
+    (before,) = cloudflare.records(ZONE_ID)
+    api.post(f"{NAMESPACE}/apply", create_service_manifest("other"))
+    cloudflare.requests.clear()
+    answer = api.post(EXPOSE, APP | {"service": "other"})
+    assert answer.status == 200
+    assert [each.method for each in cloudflare.requests] == ["GET"]
+    assert cloudflare.records(ZONE_ID) == [before]
+    route = cluster.get(f"{ROUTES}/expose-my-app")["spec"]["routes"][0]
+    assert route["services"][0]["name"] == "other"
+
+
+def test_another_domain_is_another_exposure(api: Api) -> None:
+    api.post(EXPOSE, APP)
+    answer = api.post(EXPOSE, APP | {"domain": "second.example"})
+    assert (answer.status, answer.json["code"]) == (409, "exposure_elsewhere")
+
+
+def test_an_address_makes_an_address_record(api: Api, cloudflare: CloudflareDouble) -> None:
+    answer = api.post(EXPOSE, APP | {"domain": "second.example"})
+    assert answer.status == 200, answer.text
+    (record,) = cloudflare.records("f" * 32)
+    assert (record["type"], record["content"], record["proxied"]) == ("A", "203.0.113.9", False)
+
+
+def test_domains_are_listed(api: Api) -> None:
+    assert api.get("/api/domains").json == [{"name": DOMAIN}, {"name": "second.example"}]
+
+
+def test_without_a_domain_nothing_can_be_exposed(backend: None) -> None:
+    api = Api()
+    api.register_friend()
+    answer = api.post(EXPOSE, APP)
+    assert (answer.status, answer.json["code"]) == (400, "no_domain_configured")
+    assert api.get("/api/domains").json == []
+
+
+def test_a_dry_run_answers_alike_and_changes_nothing(
+    api: Api, cloudflare: CloudflareDouble, cluster: ClusterClient
+) -> None:
+    answer = api.post(f"{EXPOSE}?dry_run=true", APP)
+    assert (answer.status, answer.json["hostname"]) == (200, HOST)
+    assert records(cloudflare) == []
+    assert cluster.find(f"{ROUTES}/expose-my-app") is None
+    assert api.get(EXPOSE).json == []
+    api.post(EXPOSE, APP)
+    assert api.delete(f"{EXPOSE}/my-app?dry_run=true").json == {"ok": True}
+    assert records(cloudflare) == [("CNAME", HOST, TARGET)]
+
+
+def test_g01_two_friends_whose_names_spell_one_host(api: Api, cloudflare: CloudflareDouble) -> None:
+    for friend_id in ("c", "b-c"):
+        api.register_friend(friend_id)
+        deploy(api, friend_id)
+    first = api.post("/api/friends/c/namespace/expose", {"name": "a-b", "service": "web"})
+    second = api.post("/api/friends/b-c/namespace/expose", {"name": "a", "service": "web"})
+    assert (first.status, second.status) == (200, 409)
+    assert second.json["code"] == "hostname_taken"
+    assert len(records(cloudflare)) == 1
+    assert api.get("/api/friends/b-c/namespace/expose").json == []
+
+
+@pytest.mark.parametrize(
+    "name", ["", "-a", "a-", "a_b", "*", "@", "xn--p1ai", "a" * 21, "ab--c", "A", "a.b", "a`b", 7]
+)
+def test_g02_a_bad_name_is_400(api: Api, cloudflare: CloudflareDouble, name: Any) -> None:
+    cloudflare.requests.clear()
+    answer = api.post(EXPOSE, APP | {"name": name})
+    assert (answer.status, answer.json["details"][0]["path"]) == (400, "/name")
+    assert cloudflare.requests == []
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        *("", "*.friends.example", "a.friends.example", "friends.example.", "FRIENDS.example"),
+        *("friends.example.evil.net", "notfriends.example", None, 1),
+    ],
+)
+def test_g03_a_domain_that_is_not_configured_is_400(api: Api, domain: Any) -> None:
+    answer = api.post(EXPOSE, APP | {"domain": domain})
+    assert (answer.status, answer.json["details"][0]["path"]) == (400, "/domain")
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536, "80", 80.0, True, None])
+def test_g04_a_bad_port_is_400(api: Api, port: Any) -> None:
+    answer = api.post(EXPOSE, APP | {"port": port})
+    assert (answer.status, answer.json["details"][0]["path"]) == (400, "/port")
+
+
+def test_g04_a_port_that_the_service_lacks_is_404(api: Api, cloudflare: CloudflareDouble) -> None:
+    answer = api.post(EXPOSE, APP | {"port": 81})
+    assert (answer.status, answer.json["code"]) == (404, "port_not_found")
+    assert records(cloudflare) == []
+
+
+@pytest.mark.parametrize("service", ["svc@kubernetescrd", "api@internal", "other/web", "a.b", ""])
+def test_g05_a_service_elsewhere_is_400(api: Api, service: str) -> None:
+    assert api.post(EXPOSE, APP | {"service": service}).status == 400
+
+
+def test_g05_a_service_that_is_not_there_is_404(api: Api, cloudflare: CloudflareDouble) -> None:
+    answer = api.post(EXPOSE, APP | {"service": "nope"})
+    assert (answer.status, answer.json["code"]) == (404, "service_not_found")
+    assert cloudflare.requests == []
+
+
+@pytest.mark.parametrize("name", ["a`", "a) || Host(`b", "a\n", "a && b", "HostRegexp(`.*`)"])
+def test_g06_a_rule_in_a_name_is_400(api: Api, cluster: ClusterClient, name: str) -> None:
+    assert api.post(EXPOSE, APP | {"name": name}).status == 400
+    assert cluster.get(ROUTES)["items"] == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": "A", "content": "198.51.100.7"},
+        {"type": "AAAA", "content": "2001:db8::7"},
+        {"type": "CNAME", "content": "elsewhere.example.net"},
+        {"type": "TXT", "content": "hello"},
+        {"type": "CNAME", "content": TARGET, "comment": "friends-api/another-friend/my-app"},
+    ],
+)
+def test_g07_a_record_that_is_not_ours_is_never_touched(
+    api: Api, cloudflare: CloudflareDouble, fields: dict[str, str]
+) -> None:
+    cloudflare.seed(ZONE_ID, name=HOST, **fields)
+    before = cloudflare.records(ZONE_ID)
+    answer = api.post(EXPOSE, APP)
+    assert (answer.status, answer.json["code"]) == (409, "record_not_ours")
+    assert cloudflare.records(ZONE_ID) == before
+    assert api.get(EXPOSE).json == []
+
+
+def test_g07_a_record_that_changed_hands_is_left_alone(
+    api: Api, cloudflare: CloudflareDouble
+) -> None:
+    api.post(EXPOSE, APP)
+    cloudflare.reset()
+    cloudflare.seed(ZONE_ID, name=HOST, type="A", content="198.51.100.7")
+    assert api.post(EXPOSE, APP).json["code"] == "record_not_ours"
+    assert api.delete(f"{EXPOSE}/my-app").status == 200
+    assert records(cloudflare) == [("A", HOST, "198.51.100.7")]
+
+
+def test_g08_a_create_whose_answer_was_lost_is_found_again(
+    api: Api, cloudflare: CloudflareDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    cloudflare.fail_next(drop=True, after=True, match="POST")
+    assert api.post(EXPOSE, APP).status == 200
+    assert records(cloudflare) == [("CNAME", HOST, TARGET)]
+
+
+def test_g10_a_freed_name_is_nobody_elses_for_a_ttl(api: Api, clock: Clock) -> None:
+    for friend_id in ("c", "b-c"):
+        api.register_friend(friend_id)
+        deploy(api, friend_id)
+    api.post("/api/friends/c/namespace/expose", {"name": "a-b", "service": "web"})
+    api.delete("/api/friends/c/namespace/expose/a-b")
+    other = {"name": "a", "service": "web"}
+    answer = api.post("/api/friends/b-c/namespace/expose", other)
+    assert (answer.status, answer.json["code"]) == (409, "hostname_taken")
+    assert 0 < int(answer.headers["Retry-After"]) <= 300
+    mine = api.post("/api/friends/c/namespace/expose", {"name": "a-b", "service": "web"})
+    assert mine.status == 200
+    api.delete("/api/friends/c/namespace/expose/a-b")
+    clock.pass_seconds(301)
+    assert api.post("/api/friends/b-c/namespace/expose", other).status == 200
+
+
+def test_g10_the_record_goes_before_the_route(
+    api: Api, cloudflare: CloudflareDouble, cluster: ClusterClient
+) -> None:
+    api.post(EXPOSE, APP)
+    cloudflare.fail_next(status=400, match="DELETE", body={"success": False, "errors": []})
+    assert api.delete(f"{EXPOSE}/my-app").status == 502
+    assert cluster.find(f"{ROUTES}/expose-my-app") is not None
+    assert len(api.get(EXPOSE).json) == 1
+    assert api.delete(f"{EXPOSE}/my-app").status == 200
+    assert records(cloudflare) == []
+
+
+def test_g12_of_two_records_of_ours_one_is_kept(api: Api, cloudflare: CloudflareDouble) -> None:
+    domain = {"domain": "second.example"}
+    api.post(EXPOSE, APP | domain)
+    (first,) = cloudflare.records("f" * 32)
+    copied = {name: first[name] for name in ("type", "name", "comment")}
+    cloudflare.seed("f" * 32, **copied, content="203.0.113.10")
+    assert api.post(EXPOSE, APP | domain).status == 200
+    assert [each["id"] for each in cloudflare.records("f" * 32)] == [first["id"]]
+
+
+def test_l03_a_route_that_failed_is_finished_by_a_repeat(
+    api: Api, cloudflare: CloudflareDouble, kube: ClusterDouble, cluster: ClusterClient
+) -> None:
+    kube.fail_next(status=403, match="PATCH .*ingressroutes")
+    assert api.post(EXPOSE, APP).status == 502
+    assert failing(api.get(EXPOSE).json[0]) == ["route"]
+    assert api.post(EXPOSE, APP).status == 200
+    assert failing(api.get(EXPOSE).json[0]) == []
+    assert len(records(cloudflare)) == 1
+
+
+def test_l07_a_cloudflare_that_is_away_is_never_ok(
+    api: Api, cloudflare: CloudflareDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    cloudflare.fail_next(status=503, times=20)
+    answer = api.post(EXPOSE, APP)
+    assert answer.status == 503
+    assert "Retry-After" in answer.headers
+    cloudflare.clear()
+    assert api.post(EXPOSE, APP).status == 200
+
+
+def test_another_request_at_work_on_it_is_409(api: Api, clock: Clock) -> None:
+    api.post(EXPOSE, APP)
+    hold_lease(clock, 40)
+    for answer in (api.post(EXPOSE, APP), api.delete(f"{EXPOSE}/my-app")):
+        assert (answer.status, answer.json["code"]) == (409, "exposure_busy")
+        assert answer.headers["Retry-After"]
+    clock.pass_seconds(41)
+    assert api.post(EXPOSE, APP).status == 200
+
+
+def hold_lease(clock: Clock, seconds: int) -> None:
+    until = int(clock.now().timestamp()) + seconds
+    boto3.client("dynamodb").update_item(
+        TableName=TABLE,
+        Key={"pk": {"S": f"HOST#{HOST}"}, "sk": {"S": "CLAIM"}},
+        UpdateExpression="SET lease_owner = :owner, lease_until = :until",
+        ExpressionAttributeValues={":owner": {"S": "dead"}, ":until": {"N": str(until)}},
+    )
+
+
+def test_h06_a_new_friend_of_the_id_inherits_no_exposure(
+    api: Api, cloudflare: CloudflareDouble, cluster: ClusterClient, clock: Clock
+) -> None:
+    api.post(EXPOSE, APP)
+    key = {"pk": {"S": "FRIEND#alice"}, "sk": {"S": "PROFILE"}}
+    boto3.client("dynamodb").delete_item(TableName=TABLE, Key=key)
+    cluster.delete_namespace("friend-alice")
+    clock.pass_seconds(1)
+    api.register_friend()
+    deploy(api)
+    assert api.get("/api/friends/alice").json["exposures"] == []
+    assert api.post(EXPOSE, APP).json["code"] == "hostname_taken"
+
+
+def test_a_friend_has_so_many_exposures_at_most(api: Api) -> None:
+    for number in range(20):
+        answer = api.post(EXPOSE, {"name": f"a{number}", "service": "web"})
+        assert answer.status == 200, answer.text
+    answer = api.post(EXPOSE, {"name": "one-more", "service": "web"})
+    assert (answer.status, answer.json["code"]) == (409, "too_many_exposures")
+
+
+def test_a_blocked_agent_exposes_nothing(api: Api) -> None:
+    api.put("/api/friends/alice/agents/mochi", {"status": "blocked"})
+    assert api.post(EXPOSE, APP, token=AGENT_TOKEN).status == 403
+    assert api.delete(f"{EXPOSE}/my-app", token=AGENT_TOKEN).status == 403

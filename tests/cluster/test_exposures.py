@@ -1,0 +1,65 @@
+"""Exposures on a real API server, which holds IngressRoute to its definition."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from infra.local.cloudflare import CloudflareDouble
+from tests.cluster_client import ClusterClient, wait_until
+from tests.contract.cluster.builders import build_ingress_route_definition
+from tests.harness import Api
+from tests.manifests import create_deployment_manifest, create_service_manifest
+
+ZONE_ID = "0123456789abcdef0123456789abcdef"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@pytest.fixture
+def api(api: Api, admin: ClusterClient, cloudflare: CloudflareDouble, friend_id: str) -> Api:
+    """The app with a domain, and a friend with a service that runs."""
+    admin.call("POST", DEFINITIONS, build_ingress_route_definition())
+    wait_until(lambda: admin.call("GET", "/apis/traefik.io/v1alpha1/ingressroutes")[0] == 200)
+    boto3.client("secretsmanager").create_secret(
+        Name="friends/cloudflare", SecretString=cloudflare.token
+    )
+    domain = {"name": "friends.example", "zone_id": ZONE_ID, "target": "t.cfargotunnel.com"}
+    api = Api({"DOMAINS": json.dumps([domain]), "CLOUDFLARE_URL": cloudflare.url})
+    api.register_friend(friend_id)
+    manifests = [create_service_manifest(), create_deployment_manifest()]
+    assert api.post(f"/api/friends/{friend_id}/namespace/apply", manifests).status == 200
+    return api
+
+
+def test_an_exposure_is_a_route_that_its_definition_permits(
+    api: Api, admin: ClusterClient, cloudflare: CloudflareDouble, friend_id: str
+) -> None:
+    url = f"/api/friends/{friend_id}/namespace/expose"
+    answer = api.post(url, {"name": "app", "service": "web"})
+    assert answer.status == 200, answer.text
+    hostname = f"app-{friend_id}.friends.example"
+    path = f"/apis/traefik.io/v1alpha1/namespaces/friend-{friend_id}/ingressroutes/expose-app"
+    route = admin.get(path)
+    assert route["spec"]["routes"][0]["match"] == f"Host(`{hostname}`)"
+    wait_until(lambda: works(api, url), seconds=60)
+    version = route["metadata"]["resourceVersion"]
+    assert api.post(url, {"name": "app", "service": "web"}).status == 200
+    assert admin.get(path)["metadata"]["resourceVersion"] == version
+    assert api.delete(f"{url}/app").json == {"ok": True}
+    assert admin.find(path) is None
+    assert cloudflare.records(ZONE_ID) == []
+
+
+def works(api: Api, url: str) -> bool:
+    (listed,) = api.get(url).json
+    checks: list[Any] = listed["checks"]
+    return all(each["ok"] for each in checks)
+
+
+def test_a_deleted_service_shows_in_status(api: Api, admin: ClusterClient, friend_id: str) -> None:
+    namespace = f"/api/friends/{friend_id}/namespace"
+    api.post(f"{namespace}/expose", {"name": "app", "service": "web"})
+    admin.delete(f"/api/v1/namespaces/friend-{friend_id}/services/web")
+    (route,) = api.get(f"{namespace}/status").json["ingressRoutes"]
+    assert "web" in route["problem"]
