@@ -45,7 +45,7 @@ _TOKEN: Final = re.compile(r"[!-~]{1,512}")
 _TOKEN_SECONDS: Final = 300.0
 _AUTOMATIC_TTL: Final = 1
 _FIND_PAGE: Final = 100
-# Cloudflare would give 5,000,000 on a page; these fit the largest body that is read, many times.
+# Cloudflare gives up to 5,000,000 on a page; a thousand are about half a megabyte.
 _LIST_PAGE: Final = 1000
 _MOST_PAGES: Final = 50
 _BATCH: Final = 200

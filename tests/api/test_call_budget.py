@@ -3,6 +3,7 @@
 Counted on a warm app (clients made, tokens and kubeconfig read), at the wire.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
+from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests.cluster_client import ClusterClient, create_deployment, create_pod, wait_until
 from tests.factories import AGENT_TOKEN, create_friend_body
@@ -26,6 +28,8 @@ FRIEND = "/api/friends/alice"
 NAMESPACE = f"{FRIEND}/namespace"
 
 APPLY = f"{NAMESPACE}/apply"
+EXPOSE = f"{NAMESPACE}/expose"
+ZONE_ID = "0123456789abcdef0123456789abcdef"
 FIVE = [
     create_config_map_manifest("settings"),
     create_config_map_manifest("pages"),
@@ -36,75 +40,93 @@ FIVE = [
 
 Call = Callable[[Api], Any]
 
-# request: (DynamoDB, cluster, S3, Secrets Manager, Lambda)
-BUDGET: dict[str, tuple[Call, tuple[int, int, int, int, int]]] = {
-    "health": (lambda api: api.get("/api/health"), (0, 0, 0, 0, 0)),
-    "list friends, admin": (lambda api: api.get("/api/friends"), (1, 0, 0, 0, 0)),
+# request: (DynamoDB, cluster, S3, Secrets Manager, Lambda, Cloudflare)
+BUDGET: dict[str, tuple[Call, tuple[int, int, int, int, int, int]]] = {
+    "health": (lambda api: api.get("/api/health"), (0, 0, 0, 0, 0, 0)),
+    "list friends, admin": (lambda api: api.get("/api/friends"), (1, 0, 0, 0, 0, 0)),
     "list friends, agent": (
         lambda api: api.get("/api/friends", token=AGENT_TOKEN),
-        (2, 0, 0, 0, 0),
+        (2, 0, 0, 0, 0, 0),
     ),
     "look up an identity": (
         lambda api: api.get(f"/api/friends?discord_id={DISCORD_ID}"),
-        (2, 0, 0, 0, 0),
+        (2, 0, 0, 0, 0, 0),
     ),
     "look up a stranger": (
         lambda api: api.get("/api/friends?discord_id=" + "9" * 18),
-        (1, 0, 0, 0, 0),
+        (1, 0, 0, 0, 0, 0),
     ),
-    "get a friend": (lambda api: api.get(FRIEND), (1, 0, 0, 0, 0)),
+    "get a friend": (lambda api: api.get(FRIEND), (1, 0, 0, 0, 0, 0)),
     "register a friend": (
         lambda api: api.post("/api/friends", create_friend_body(id="bob")),
-        (2, 7, 1, 0, 0),
+        (2, 7, 1, 0, 0, 0),
     ),
     "register, with a key": (
         lambda api: api.post(
             "/api/friends", create_friend_body(id="bob"), headers={"Idempotency-Key": "k"}
         ),
-        (4, 7, 1, 0, 0),
+        (4, 7, 1, 0, 0, 0),
     ),
     "register a taken id": (
         lambda api: api.post("/api/friends", create_friend_body()),
-        (2, 1, 0, 0, 0),
+        (2, 1, 0, 0, 0, 0),
     ),
-    "update a friend": (lambda api: api.put(FRIEND, {"display_name": "Al"}), (2, 0, 2, 0, 0)),
+    "update a friend": (lambda api: api.put(FRIEND, {"display_name": "Al"}), (2, 0, 2, 0, 0, 0)),
     "update without a change": (
         lambda api: api.put(FRIEND, {"display_name": "Alice"}),
-        (1, 0, 2, 0, 0),
+        (1, 0, 2, 0, 0, 0),
     ),
     "set a relationship": (
         lambda api: api.put(f"{FRIEND}/agents/mochi", {"status": "active"}),
-        (2, 0, 0, 0, 0),
+        (2, 0, 0, 0, 0, 0),
     ),
-    "provision, nothing to do": (lambda api: api.post(f"{NAMESPACE}/provision"), (1, 6, 0, 0, 0)),
+    "provision, nothing to do": (
+        lambda api: api.post(f"{NAMESPACE}/provision"),
+        (1, 6, 0, 0, 0, 0),
+    ),
     # The namespace, and a write of each object; a rehearsal reads each one too.
-    "apply five objects": (lambda api: api.post(APPLY, FIVE), (3, 6, 0, 0, 0)),
-    "apply one object": (lambda api: api.post(APPLY, FIVE[0]), (3, 2, 0, 0, 0)),
-    "apply, refused by admission": (lambda api: api.post(APPLY, {"kind": "Pod"}), (0, 0, 0, 0, 0)),
-    "apply, dry run": (lambda api: api.post(f"{APPLY}?dry_run=true", FIVE[0]), (1, 3, 0, 0, 0)),
+    "apply five objects": (lambda api: api.post(APPLY, FIVE), (3, 6, 0, 0, 0, 0)),
+    "apply one object": (lambda api: api.post(APPLY, FIVE[0]), (3, 2, 0, 0, 0, 0)),
+    "apply, refused by admission": (
+        lambda api: api.post(APPLY, {"kind": "Pod"}),
+        (0, 0, 0, 0, 0, 0),
+    ),
+    "apply, dry run": (lambda api: api.post(f"{APPLY}?dry_run=true", FIVE[0]), (1, 3, 0, 0, 0, 0)),
     "apply, asynchronous": (
         lambda api: api.post(APPLY, FIVE, headers={"Prefer": "respond-async"}),
-        (2, 0, 0, 0, 1),
+        (2, 0, 0, 0, 1, 0),
     ),
-    "list operations": (lambda api: api.get(f"{FRIEND}/operations"), (2, 0, 0, 0, 0)),
+    # Read: namespace, service, policy, pods. Look at the record, make it, apply the route.
+    "expose": (lambda api: api.post(EXPOSE, {"name": "new", "service": "web"}), (3, 5, 0, 0, 0, 2)),
+    "expose again": (
+        lambda api: api.post(EXPOSE, {"name": "old", "service": "web"}),
+        (3, 5, 0, 0, 0, 1),
+    ),
+    "list exposures": (lambda api: api.get(EXPOSE), (1, 4, 0, 0, 0, 1)),
+    "remove an exposure": (lambda api: api.delete(f"{EXPOSE}/old"), (3, 2, 0, 0, 0, 2)),
+    "list domains": (lambda api: api.get("/api/domains"), (0, 0, 0, 0, 0, 0)),
+    "list operations": (lambda api: api.get(f"{FRIEND}/operations"), (2, 0, 0, 0, 0, 0)),
     "get an operation": (
         lambda api: api.get(f"{FRIEND}/operations/19ab0000000-00000001"),
-        (2, 0, 0, 0, 0),
+        (2, 0, 0, 0, 0, 0),
     ),
-    "list pods": (lambda api: api.get(f"{NAMESPACE}/pods"), (1, 1, 0, 0, 0)),
-    "status": (lambda api: api.get(f"{NAMESPACE}/status"), (1, 8, 0, 0, 0)),
-    "list secrets": (lambda api: api.get(f"{FRIEND}/secrets"), (1, 1, 0, 0, 0)),
-    "read a log": (lambda api: api.get(f"{NAMESPACE}/logs/web"), (1, 2, 0, 0, 0)),
+    "list pods": (lambda api: api.get(f"{NAMESPACE}/pods"), (1, 1, 0, 0, 0, 0)),
+    "status": (lambda api: api.get(f"{NAMESPACE}/status"), (1, 8, 0, 0, 0, 0)),
+    "list secrets": (lambda api: api.get(f"{FRIEND}/secrets"), (1, 1, 0, 0, 0, 0)),
+    "read a log": (lambda api: api.get(f"{NAMESPACE}/logs/web"), (1, 2, 0, 0, 0, 0)),
     "delete a deployment": (
         lambda api: api.delete(f"{NAMESPACE}/deployments/web"),
-        (1, 1, 0, 0, 0),
+        (1, 1, 0, 0, 0, 0),
     ),
-    "an unknown friend": (lambda api: api.get("/api/friends/zoe/namespace/pods"), (1, 0, 0, 0, 0)),
+    "an unknown friend": (
+        lambda api: api.get("/api/friends/zoe/namespace/pods"),
+        (1, 0, 0, 0, 0, 0),
+    ),
     "a bad token": (
         lambda api: api.get("/api/friends", token="unknown-token-0123456789"),
-        (0, 0, 0, 0, 0),
+        (0, 0, 0, 0, 0, 0),
     ),
-    "a bad body": (lambda api: api.post("/api/friends", {"id": "A"}), (0, 0, 0, 0, 0)),
+    "a bad body": (lambda api: api.post("/api/friends", {"id": "A"}), (0, 0, 0, 0, 0, 0)),
 }
 
 
@@ -125,17 +147,38 @@ def aws_calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 @pytest.mark.parametrize("name", BUDGET)
 def test_a_warm_request_costs_what_the_table_says(
-    aws_calls: Counter[str], api: Api, kube: ClusterDouble, name: str
+    aws_calls: Counter[str],
+    backend: None,
+    kube: ClusterDouble,
+    cloudflare: CloudflareDouble,
+    name: str,
 ) -> None:
+    api = create_api(cloudflare)
     api.register_friend(discord_id=DISCORD_ID)
     cluster = ClusterClient(kube.kubeconfig())
     cluster.create(create_pod("web"))
     cluster.apply(create_deployment("web"))
     wait_until(lambda: all(pod["ready"] for pod in api.get(f"{NAMESPACE}/pods").json))
+    cluster.apply(in_namespace(create_service_manifest()))
+    assert api.post(EXPOSE, {"name": "old", "service": "web"}).status == 200
     kube.requests.clear()
+    cloudflare.requests.clear()
     aws_calls.clear()
     call, budget = BUDGET[name]
     call(api)
     services = ("dynamodb", "s3", "secretsmanager", "lambda")
     dynamodb, s3, secrets, lambdas = (aws_calls[service] for service in services)
-    assert (dynamodb, len(kube.requests), s3, secrets, lambdas) == budget
+    in_cluster, in_dns = len(kube.requests), len(cloudflare.requests)
+    assert (dynamodb, in_cluster, s3, secrets, lambdas, in_dns) == budget
+
+
+def create_api(cloudflare: CloudflareDouble) -> Api:
+    boto3.client("secretsmanager").create_secret(
+        Name="friends/cloudflare", SecretString=cloudflare.token
+    )
+    domain = {"name": "friends.example", "zone_id": ZONE_ID, "target": "t.cfargotunnel.com"}
+    return Api({"DOMAINS": json.dumps([domain]), "CLOUDFLARE_URL": cloudflare.url})
+
+
+def in_namespace(manifest: Any) -> Any:
+    return {**manifest, "metadata": {**manifest["metadata"], "namespace": "friend-alice"}}

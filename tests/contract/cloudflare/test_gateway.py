@@ -10,7 +10,7 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
 from chalicelib.domain.errors import UpstreamFailed
 from chalicelib.gateways.cloudflare import CloudflareDns
-from chalicelib.ports import RecordTaken
+from chalicelib.ports import Dns, RecordTaken
 from tests.factories import create_record_spec
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def dns(target: Target) -> CloudflareDns:
+def dns(target: Target) -> Dns:
     """The gateway to the target's zone."""
     return CloudflareDns(lambda: target.token, url=target.url)
 
@@ -47,7 +47,7 @@ def read_by_client(target: Target) -> dict[str, RecordSpec]:
 
 
 def test_what_the_gateway_creates_the_client_sees(
-    target: Target, dns: CloudflareDns, deadline: Deadline
+    target: Target, dns: Dns, deadline: Deadline
 ) -> None:
     spec = create_spec(target, "app")
     created = dns.create(target.zone_id, spec, deadline)
@@ -57,7 +57,7 @@ def test_what_the_gateway_creates_the_client_sees(
 
 
 def test_what_the_client_creates_the_gateway_sees(
-    target: Target, dns: CloudflareDns, deadline: Deadline
+    target: Target, dns: Dns, deadline: Deadline
 ) -> None:
     name = target.host("app")
     for kind, content in (("A", "192.0.2.10"), ("AAAA", "2001:db8::1"), ("TXT", '"text"')):
@@ -73,7 +73,7 @@ def test_what_the_client_creates_the_gateway_sees(
 
 
 def test_what_the_gateway_changes_and_deletes_the_client_sees(
-    target: Target, dns: CloudflareDns, deadline: Deadline
+    target: Target, dns: Dns, deadline: Deadline
 ) -> None:
     created = dns.create(target.zone_id, create_spec(target, "app"), deadline)
     changed = Record(created.id, create_spec(target, "app", content="new.example.net"))
@@ -86,7 +86,7 @@ def test_what_the_gateway_changes_and_deletes_the_client_sees(
 
 
 def test_what_is_owned_is_listed_by_its_prefix(
-    target: Target, dns: CloudflareDns, deadline: Deadline
+    target: Target, dns: Dns, deadline: Deadline
 ) -> None:
     ours = dns.create(target.zone_id, create_spec(target, "app"), deadline)
     dns.create(target.zone_id, create_spec(target, "other", comment="somebody else"), deadline)
@@ -95,7 +95,7 @@ def test_what_is_owned_is_listed_by_its_prefix(
 
 
 def test_a_batch_of_the_gateways_is_what_the_client_sees(
-    target: Target, dns: CloudflareDns, deadline: Deadline
+    target: Target, dns: Dns, deadline: Deadline
 ) -> None:
     gone = dns.create(target.zone_id, create_spec(target, "gone"), deadline)
     kept = dns.create(target.zone_id, create_spec(target, "kept"), deadline)
@@ -109,7 +109,7 @@ def test_a_batch_of_the_gateways_is_what_the_client_sees(
 
 
 def test_a_taken_name_and_a_batch_that_is_out_of_date_are_told(
-    target: Target, dns: CloudflareDns, deadline: Deadline
+    target: Target, dns: Dns, deadline: Deadline
 ) -> None:
     spec = create_spec(target, "app")
     created = dns.create(target.zone_id, spec, deadline)
@@ -123,7 +123,7 @@ def test_a_taken_name_and_a_batch_that_is_out_of_date_are_told(
 
 
 def test_a_zone_that_is_not_there_and_a_wrong_token_are_told(
-    target: Target, dns: CloudflareDns, deadline: Deadline
+    target: Target, dns: Dns, deadline: Deadline
 ) -> None:
     with pytest.raises(UpstreamFailed) as unknown:
         dns.find("0" * 32, target.host("app"), deadline)

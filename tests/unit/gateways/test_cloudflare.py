@@ -35,6 +35,7 @@ OTHER_OWNER = "friends-api/22222222222222222222222222222222/app"
 NO_RECORD_ID = "0" * 32
 CANARY = "canary-8f1c"
 HTML = f"<html><body>{CANARY} 502 Bad Gateway</body></html>".encode()
+EMPTY_LIST = b'{"success": true, "result": [], "result_info": {"total_count": 0}}'
 ATTEMPTS = 5
 NEVER = Deadline(math.inf)
 
@@ -263,6 +264,7 @@ def test_a_list_that_shrinks_meanwhile_ends_with_an_empty_page(
     record = cloudflare.records(ZONE_ID)[0]
     page = {"success": True, "result": [record], "result_info": {"total_count": 2}}
     cloudflare.fail_next(status=200, body=page)
+    cloudflare.fail_next(status=200, body={**page, "result": []})
     assert len(dns.find(ZONE_ID, SPEC.name, NEVER)) == 1
     assert len(cloudflare.requests) == 2
 
@@ -373,7 +375,7 @@ ERRORS: dict[str, tuple[dict[str, Any], str]] = {
     "200-null": ({"status": 200, "body": None}, "dns_failed"),
     "200-deep": ({"status": 200, "body": b"[" * 100_000}, "dns_failed"),
     "200-not-unicode": ({"status": 200, "body": b'{"success": "\xff\xfe"}'}, "dns_failed"),
-    "200-huge": ({"status": 200, "body": b" " * (9 * 1024 * 1024)}, "dns_failed"),
+    "200-huge": ({"status": 200, "body": EMPTY_LIST + b" " * (9 * 1024 * 1024)}, "dns_failed"),
     "200-errors-are-wrong": (
         {"status": 200, "body": {"success": False, "errors": [7, {"code": "81057"}, {}]}},
         "dns_failed",
@@ -763,6 +765,17 @@ def test_a_token_that_was_replaced_is_read_again_at_once(
         f"Bearer {cloudflare.token}",
     ]
     assert clock.slept == []
+
+
+def test_a_token_that_was_replaced_is_read_again_once_for_all_threads(
+    cloudflare: CloudflareDouble,
+) -> None:
+    secret = Secret("old-token", cloudflare.token)
+    dns = create_dns(cloudflare, secret)
+    cloudflare.latency_seconds = 0.1
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: dns.find(ZONE_ID, SPEC.name, NEVER), range(4)))
+    assert secret.reads == 2
 
 
 @pytest.mark.parametrize(
