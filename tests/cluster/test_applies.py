@@ -1,5 +1,6 @@
 """Applies on a real API server, with no more rights than the product ships with."""
 
+import copy
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.manifests import (
     create_job_manifest,
     create_service_manifest,
 )
+from tests.unit.domain.admission.good_manifests import GOOD
 
 
 class HurriedClock(Clock):
@@ -61,6 +63,14 @@ def test_each_kind_is_created_then_left_unchanged(api: Api, url: str) -> None:
     changed = create_config_map_manifest(data={"colour": "red"})
     assert changes(api.post(f"{url}?dry_run=true", changed)) == ["configured"]
     assert changes(api.post(url, changed)) == ["configured"]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_admission_takes_the_server_takes_too(api: Api, url: str, name: str) -> None:
+    """Admission knows every field, and refuses none that it should take."""
+    manifest = copy.deepcopy(GOOD[name])
+    manifest["metadata"].pop("namespace", None)
+    assert changes(api.post(f"{url}?dry_run=true", manifest)) == ["created"]
 
 
 def test_what_cannot_change_is_422_and_says_which_field(api: Api, url: str) -> None:
