@@ -201,6 +201,9 @@ class Dns(Protocol):
     def delete(self, zone_id: str, record_id: str, deadline: Deadline) -> None:
         """Delete the record with this id, if it is there. Safe to repeat."""
 
+    def list_all(self, zone_id: str, deadline: Deadline) -> list[Record]:
+        """Return all of the zone's records, whoever's, page by page."""
+
     def list_owned(self, zone_id: str, owner_prefix: str, deadline: Deadline) -> list[Record]:
         """Return the zone's records whose comment starts so, page by page."""
 

@@ -4,7 +4,7 @@ import base64
 import json
 from typing import Any
 
-from chalicelib.domain.dns import Domain, RecordSpec, owner_of
+from chalicelib.domain.dns import RecordSpec, owner_of
 from chalicelib.domain.model import Contact, Friend, Phase
 from chalicelib.domain.namespace import ClusterLayout
 from chalicelib.domain.tokens import digest_of
@@ -106,17 +106,6 @@ def create_kubeconfig(
         "users": [{"name": "friend-api", "user": user or {"token": "kube-token"}}],
         **fields,
     }
-
-
-def create_domain(**fields: Json) -> Domain:
-    """Return a domain that friends' services are exposed on: the Cloudflare double's first zone."""
-    defaults: dict[str, Json] = {
-        "name": "friends.example",
-        "zone_id": "0123456789abcdef0123456789abcdef",
-        "target": "edge.example.net",
-        "proxied": True,
-    }
-    return Domain(**{**defaults, **fields})
 
 
 def create_record_spec(**fields: Json) -> RecordSpec:

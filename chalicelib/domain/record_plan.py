@@ -5,6 +5,7 @@ found                                             change
 nothing                                           create
 one of ours that says what is wanted              none
 one of ours that says something else              update, by id
+one of ours of another type                       delete it and create: a type does not change
 several of ours (a race; Cloudflare allows it)    keep the known one, or the smallest id; delete
                                                   the others
 somebody's address, alias or delegation           foreign: no change at all
@@ -74,9 +75,10 @@ def plan_record(found: Sequence[Record], wanted: RecordSpec, known_id: str | Non
     others = [each for each in found if each.id not in ours]
     if foreign := tuple(each for each in others if _obstructs(each, wanted, known_id)):
         return RecordPlan(foreign=foreign)
-    if not ours:
-        return RecordPlan(create=wanted)
-    kept = ours.pop(known_id if known_id in ours else min(ours))
+    fitting = {record_id for record_id, each in ours.items() if each.spec.type == wanted.type}
+    if not fitting:
+        return RecordPlan(create=wanted, delete=tuple(sorted(ours)))
+    kept = ours.pop(known_id if known_id in fitting else min(fitting))
     update = None if kept.spec == wanted else Record(kept.id, wanted)
     return RecordPlan(update=update, delete=tuple(sorted(ours)), kept=kept)
 

@@ -110,6 +110,10 @@ class CloudflareDns:
         if not answer.is_missing:
             _result(answer)
 
+    def list_all(self, zone_id: str, deadline: Deadline) -> list[Record]:
+        """See Dns."""
+        return self._list(zone_id, {}, _LIST_PAGE, deadline)
+
     def list_owned(self, zone_id: str, owner_prefix: str, deadline: Deadline) -> list[Record]:
         """See Dns."""
         filters = {"comment.startswith": owner_prefix}

@@ -62,9 +62,12 @@ def test_g08_a_record_of_ours_that_says_it_all_is_kept_whatever_its_id() -> None
         assert plan.is_settled
 
 
-@pytest.mark.parametrize(
-    "fields", [{"content": "old.net"}, {"proxied": False}, {"type": "A", "content": "192.0.2.1"}]
-)
+def test_a_record_of_ours_of_another_type_is_made_anew() -> None:
+    found = create_record("r1", type="A", content="192.0.2.1")
+    assert plan_record([found], CNAME, "r1") == RecordPlan(create=CNAME, delete=("r1",))
+
+
+@pytest.mark.parametrize("fields", [{"content": "old.net"}, {"proxied": False}])
 def test_a_record_of_ours_that_says_something_else_is_updated(fields: dict[str, Any]) -> None:
     found = create_record("r1", **fields)
     plan = plan_record([found], CNAME, None)

@@ -26,7 +26,8 @@ from chalicelib.gateways.cloudflare import CloudflareDns
 from chalicelib.logs import JsonFormatter
 from chalicelib.ports import RecordTaken
 from infra.local.cloudflare import CloudflareDouble
-from tests.factories import create_domain, create_record_spec
+from tests.exposures import create_domain
+from tests.factories import create_record_spec
 
 DOMAIN = create_domain()
 ZONE_ID = DOMAIN.zone_id
