@@ -22,6 +22,7 @@ from tests.manifests import (
     create_config_map_manifest,
     create_container,
     create_deployment_manifest,
+    create_service_manifest,
 )
 
 TIMEOUT_SECONDS = 60
@@ -211,6 +212,38 @@ def test_k03_what_cannot_be_done_ends_as_failed_and_in_the_dead_letters(
     wait_until(has_arrived, seconds=200)
     operation = agent.call("GET", f"/api/friends/{friend}/operations/{identifier}").json()
     assert (operation["status"], operation["code"]) == ("failed", "cluster_misconfigured")
+
+
+def test_a_service_is_put_on_the_web_and_taken_off_again(agent: Client, friend: str) -> None:
+    namespace = f"/api/friends/{friend}/namespace"
+    manifests = [create_deployment_manifest(), create_service_manifest()]
+    assert agent.call("POST", f"{namespace}/apply", json=manifests).status_code == 200
+    domain = agent.call("GET", "/api/domains").json()[0]["name"]
+    answer = agent.call("POST", f"{namespace}/expose", json={"name": "app", "service": "web"})
+    assert answer.status_code == 200, answer.text
+    hostname = f"app-{friend}.{domain}"
+    assert answer.json()["url"] == f"https://{hostname}"
+    (record,) = dns_records(hostname)
+    assert record["type"] == "CNAME"
+
+    def works() -> bool:
+        (listed,) = agent.call("GET", f"{namespace}/expose").json()
+        return all(check["ok"] for check in listed["checks"])
+
+    wait_until(works, seconds=30)
+    assert agent.call("DELETE", f"{namespace}/expose/app").json() == {"ok": True}
+    assert dns_records(hostname) == []
+
+
+def dns_records(hostname: str) -> Any:
+    """Return the zone's records of a host name, as Cloudflare tells them."""
+    answer = requests.get(
+        f"{os.environ['CLOUDFLARE_URL']}/zones/{os.environ['ZONE_ID']}/dns_records",
+        params={"name.exact": hostname},
+        headers={"Authorization": f"Bearer {os.environ['CLOUDFLARE_TOKEN']}"},
+        timeout=TIMEOUT_SECONDS,
+    )
+    return answer.json()["result"]
 
 
 def follow(client: Client, url: str) -> Any:
