@@ -133,8 +133,12 @@ class OperationStore(Protocol):
         the lease is kept if keep says so; otherwise it is given back. Raises LeaseLost.
         """
 
-    def record(self, operation: Operation) -> bool:
-        """Record how an operation stands; False, and no change, when it was over already."""
+    def record(self, operation: Operation, owner: str | None = None) -> bool:
+        """Record how an operation stands, and tell whether that was done.
+
+        Not done, and no change, is it when the operation was over already, when owner is named and
+        has lost it to another runner, and when nobody is named and it is not applied yet.
+        """
 
     def find(self, friend: Friend, identifier: str) -> Operation | None:
         """Return one of the friend's operations, or None."""

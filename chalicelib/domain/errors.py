@@ -101,6 +101,12 @@ class Refused(ApiError):
     default_code = "refused"
 
 
+class TooManyRequests(ApiError):
+    """So much is under way for this caller or friend that nothing more is begun now."""
+
+    default_code = "too_many_requests"
+
+
 class UpstreamFailed(ApiError):
     """An upstream answered, and the answer is wrong."""
 

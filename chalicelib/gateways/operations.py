@@ -145,13 +145,14 @@ class DynamoOperationStore:
             raise LeaseLost
         return True
 
-    def record(self, operation: Operation) -> bool:
+    def record(self, operation: Operation, owner: str | None = None) -> bool:
         """See OperationStore."""
+        when = f"{_NOT_OVER} AND {_IS_OURS if owner else 'attribute_exists(applied_at)'}"
         record = self._table.update_action(
             _pk(operation.friend_id),
             operation.id,
-            when=_NOT_OVER,
-            values={":uid": operation.uid},
+            when=when,
+            values={":uid": operation.uid, **({":owner": owner} if owner else {})},
             sets=_progress(operation),
         )
         try:

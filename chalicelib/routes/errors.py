@@ -18,10 +18,14 @@ STATUSES: Final[dict[type[ApiError], HTTPStatus]] = {
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.Refused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.UpstreamFailed: HTTPStatus.BAD_GATEWAY,
     errors.UpstreamUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.OutOfTime: HTTPStatus.GATEWAY_TIMEOUT,
 }
+
+
+_MOST_DETAILS: Final = 500
 
 
 def status_of(error: ApiError) -> HTTPStatus:
@@ -37,7 +41,7 @@ def error_answer(error: ApiError, request_id: str) -> Answer:
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     body = error_body(error.message, error.code, request_id)
-    body["details"] = [_detail(fault) for fault in error.faults]
+    body["details"] = [_detail(fault) for fault in error.faults[:_MOST_DETAILS]]
     return Answer(body, status_of(error), headers)
 
 

@@ -1,7 +1,7 @@
 """How one accepted operation is executed, by whoever holds the friend's lease."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -40,7 +40,7 @@ class Turn:
     deadline: Deadline
     enough_seconds: float
     ran_at: str | None
-    held_until: Deadline = field(default_factory=lambda: Deadline.after(LEASE_SECONDS))
+    held_until: Deadline
 
     @property
     def has_time(self) -> bool:
@@ -105,16 +105,17 @@ class Executor:
                 next_cluster,
                 keep or _nothing_kept,
             )
+            found = sending.send(operation.results)
         except PASSING as error:
             return Executed(operation, error)
         except ApiError as error:
-            return Executed(self._refuse(operation, error))
-        return self.judge(operation, sending.send(operation.results))
+            return Executed(self.refuse(operation, error))
+        return self.judge(operation, found)
 
     def give_up(self, executed: Executed) -> Operation:
         """Return the operation as failed for good, by the error that kept it from going on."""
         operation, error = executed.operation, executed.error
-        return operation if error is None else self._refuse(operation, error)
+        return operation if error is None else self.refuse(operation, error)
 
     def _next_cluster(self, turn: Turn) -> Cluster | None:
         if not turn.has_time:
@@ -122,7 +123,8 @@ class Executor:
         turn.extend()
         return self.clusters.open(turn.friend.cluster, turn.call_deadline())
 
-    def _refuse(self, operation: Operation, error: ApiError) -> Operation:
+    def refuse(self, operation: Operation, error: ApiError) -> Operation:
+        """Return the operation as failed for good, by this error."""
         return replace(
             operation,
             status=OperationStatus.FAILED,
@@ -144,7 +146,7 @@ class Executor:
                 f"{failed} of {len(results)} objects failed: results has the reason of each. "
                 "The rest stand; correct these and apply them again."
             )
-            return Executed(self._refuse(operation, Refused(msg, code="objects_refused")))
+            return Executed(self.refuse(operation, Refused(msg, code="objects_refused")))
         moment = timestamp(self.now())
         if operation.wait:
             return Executed(replace(operation, applied_at=moment))

@@ -3,6 +3,7 @@
 Watching only reads, so it needs no lease, and two that watch the same operation do no harm.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from chalicelib.domain.rollouts import READY, Observation, Readiness, Verdict, j
 from chalicelib.domain.summaries import well_formed
 from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Clusters, OperationStore
+from chalicelib.services.applying import PASSING
 from chalicelib.services.concurrency import side_by_side
 
 _LOOK_AGAIN_SECONDS: Final = 2.0
@@ -26,6 +28,9 @@ _ENOUGH_SECONDS: Final = 15.0
 _PATIENCE_SECONDS: Final = 10.0
 _LONGEST_WAIT: Final = timedelta(minutes=15)
 _WATCHED_KINDS: Final = (kinds.DEPLOYMENT, kinds.JOB, kinds.POD, kinds.EVENT)
+
+
+_log = logging.getLogger(__name__)
 
 
 class OutOfTurn(Exception):
@@ -50,7 +55,7 @@ class Follower:
         while operation.is_watched:
             if deadline.remaining_seconds < _ENOUGH_SECONDS:
                 raise OutOfTurn
-            verdicts = self._judge(friend, operation, deadline)
+            verdicts = self._look(friend, operation, deadline)
             moment = self.now().timestamp()
             if not any(each.readiness is Readiness.FAILING for each in verdicts):
                 failing_since = None
@@ -63,6 +68,14 @@ class Follower:
             operation = judged
             if operation.is_watched:
                 self.sleep(_LOOK_AGAIN_SECONDS)
+
+    def _look(self, friend: Friend, operation: Operation, deadline: Deadline) -> list[Verdict]:
+        """Return the verdicts; nothing is known while the cluster cannot be asked."""
+        try:
+            return self._judge(friend, operation, deadline)
+        except PASSING as error:
+            _log.warning("an operation could not be watched", extra={"code": error.code})
+            return [Verdict(Readiness.WAITING, error.code, error.message)] * len(operation.results)
 
     def _judge(self, friend: Friend, operation: Operation, deadline: Deadline) -> list[Verdict]:
         cluster = self.clusters.open(friend.cluster, deadline)

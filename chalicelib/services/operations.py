@@ -2,15 +2,16 @@
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
 
 from chalicelib.domain.deadline import Deadline
-from chalicelib.domain.errors import ApiError, NotFound
-from chalicelib.domain.model import Friend, FriendRecord, JsonObject, Principal
+from chalicelib.domain.errors import ApiError, NotFound, TooManyRequests
+from chalicelib.domain.model import Friend, FriendRecord, JsonObject, Principal, Queue
 from chalicelib.domain.operations import (
     Operation,
     OperationStatus,
@@ -19,11 +20,11 @@ from chalicelib.domain.operations import (
 )
 from chalicelib.domain.plan import require_staying
 from chalicelib.domain.timestamps import timestamp
-from chalicelib.ports import Clusters, Dispatcher, LeaseLost, OperationStore
+from chalicelib.ports import Clusters, Dispatcher, LeaseLost, OperationStore, StaleVersion
 from chalicelib.services.access import Access
 from chalicelib.services.applying import Observed, Sending, observe
 from chalicelib.services.concurrency import both
-from chalicelib.services.execution import Executor, Turn, new_lease
+from chalicelib.services.execution import LEASE_SECONDS, Executor, Turn, new_lease
 from chalicelib.services.stale import retry_stale
 
 # More than this never fits the time of a request when a cluster is slow.
@@ -32,6 +33,7 @@ _MOST_INLINE: Final = 32
 _ENOUGH_SECONDS: Final = 6.0
 _RECORDING_SECONDS: Final = 3.0
 _NEWEST_LOOKED_AT: Final = 50
+_MOST_PENDING: Final = 20
 
 _log = logging.getLogger(__name__)
 
@@ -115,12 +117,16 @@ class Operations:
     ) -> Operation:
         record = self.access.load(principal, wanted.friend_id)
         if wanted.is_repeat and (earlier := self._recorded_by(record.friend, wanted)):
+            if not earlier.status.is_final:
+                self._hand_on(earlier)
             return earlier
         require_staying(record.friend)
+        _require_room(record.queue)
         operation = self._build(record, wanted, principal.name)
         if self._is_short(record, wanted, deadline):
             return self._run_now(record, operation, deadline)
-        self.store.accept(record.queue, operation, None)
+        with self._driven(operation):
+            self.store.accept(record.queue, operation, None)
         self._hand_on(operation)
         return operation
 
@@ -157,32 +163,62 @@ class Operations:
     def _run_now(self, record: FriendRecord, operation: Operation, deadline: Deadline) -> Operation:
         friend, owner = record.friend, uuid.uuid4().hex
         sending = deadline.within(deadline.remaining_seconds - _RECORDING_SECONDS)
-        ran_at = record.queue.ran_at
-        turn = Turn(self.store, friend, owner, self.now, sending, _ENOUGH_SECONDS, ran_at)
+        turn = Turn(
+            self.store,
+            friend,
+            owner,
+            self.now,
+            sending,
+            _ENOUGH_SECONDS,
+            record.queue.ran_at,
+            Deadline.after(LEASE_SECONDS),
+        )
         cluster = self.clusters.open(friend.cluster, sending)
         operation = replace(operation, status=OperationStatus.RUNNING)
         look = partial(observe, cluster, friend, operation.manifests, closely=turn.looks_closely)
-        # Looking while it is being recorded: a read changes nothing, and costs no time of its own.
-        observed, _ = both(
-            partial(_outcome_of, look),
-            partial(self.store.accept, record.queue, operation, new_lease(owner, self.now)),
-        )
-        executed = self.executor.execute(operation, turn, observed=partial(_value_of, observed))
+        accept = partial(self.store.accept, record.queue, operation, new_lease(owner, self.now))
+        with self._driven(operation):
+            # Looking while it is being recorded: a read changes nothing, and costs no time.
+            observed, _ = both(partial(_outcome_of, look), accept)
+            executed = self.executor.execute(operation, turn, observed=partial(_value_of, observed))
         if executed.is_complete:
             return self._finish(executed.operation, turn)
-        self.store.record(executed.operation)
-        self.store.release(friend, owner)
-        self._hand_on(operation)
+        self._hand_over(executed.operation, turn)
         return executed.operation
+
+    @contextmanager
+    def _driven(self, operation: Operation) -> Iterator[None]:
+        """See to it that somebody comes back to what may have been recorded, whatever happens.
+
+        An event about an operation that is not there does nothing.
+        """
+        try:
+            yield
+        except StaleVersion:
+            raise
+        except Exception:
+            self._hand_on(operation)
+            raise
 
     def _finish(self, operation: Operation, turn: Turn) -> Operation:
         try:
             # What was accepted meanwhile has an invocation of its own, which waits for the lease.
             self.store.finish(turn.friend, operation.sequence, operation, turn.owner, keep=False)
-        except LeaseLost:
-            _log.warning("a request outlived its lease", extra={"operation": operation.id})
+        except (ApiError, LeaseLost):
+            # All is applied, but that is not recorded, or not by us: the worker makes sure.
+            _log.warning("an operation could not be finished", extra={"operation": operation.id})
+            self._hand_on(operation)
             return replace(operation, status=OperationStatus.RUNNING, finished_at=None)
         return operation
+
+    def _hand_over(self, operation: Operation, turn: Turn) -> None:
+        """Have the worker go on. That comes first: the rest only spares it work and waiting."""
+        self._hand_on(operation)
+        try:
+            self.store.record(operation, turn.owner)
+            self.store.release(turn.friend, turn.owner)
+        except ApiError as error:
+            _log.warning("a lease was left to run out", extra={"code": error.code})
 
     def _hand_on(self, operation: Operation) -> None:
         try:
@@ -191,6 +227,15 @@ class Operations:
             # It is recorded: the next operation's invocation, or reconciliation, takes it along.
             extra = {"operation": operation.id, "code": error.code}
             _log.error("an operation could not be dispatched", extra=extra)
+
+
+def _require_room(queue: Queue) -> None:
+    if queue.accepted - queue.finished >= _MOST_PENDING:
+        msg = (
+            f"{_MOST_PENDING} operations of this friend are waiting already. "
+            "Try again when some of them are done."
+        )
+        raise TooManyRequests(msg, retry_after_seconds=10)
 
 
 def _outcome_of(read: Callable[[], Observed]) -> Observed | ApiError:

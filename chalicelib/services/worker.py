@@ -17,17 +17,17 @@ from datetime import datetime
 from typing import Final
 
 from chalicelib.domain.deadline import Deadline
-from chalicelib.domain.errors import ApiError, NotFound
+from chalicelib.domain.errors import ApiError, NotFound, UpstreamFailed
 from chalicelib.domain.model import Friend, JsonObject
 from chalicelib.domain.operations import Operation, operation_id
 from chalicelib.ports import Claim, Dispatcher, LeaseLost, OperationStore
-from chalicelib.services.execution import Executor, Turn, new_lease
+from chalicelib.services.execution import Executed, Executor, Turn, new_lease
 from chalicelib.services.following import Follower, OutOfTurn
 
 # What must be left of an invocation to begin something: a batch, and recording how it went.
 _ENOUGH_SECONDS: Final = 20.0
 _MOST_ATTEMPTS: Final = 3
-_LOOK_AGAIN_SECONDS: Final = 1.0
+_LOOK_AGAIN_SECONDS: Final = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Worker:
         claim = self._claim(friend_id, identifier, owner, deadline)
         try:
             if claim.queue.lease_owner == owner:
-                self._drain(claim, self._turn(claim, owner, deadline))
+                self._drain(claim, self._turn(claim, owner, deadline), identifier)
             operation = self._find(claim.friend, identifier)
             if operation.is_watched:
                 self.follower.follow(claim.friend, operation, deadline)
@@ -79,6 +79,8 @@ class Worker:
         return self._find(claim.friend, identifier)
 
     def _turn(self, claim: Claim, owner: str, deadline: Deadline) -> Turn:
+        """Return the turn; the claim took a while, so the lease in hand is not quite whole."""
+        held_seconds = claim.queue.lease_until - self.now().timestamp()
         return Turn(
             self.store,
             claim.friend,
@@ -87,20 +89,30 @@ class Worker:
             deadline,
             _ENOUGH_SECONDS,
             claim.queue.ran_at,
+            Deadline.after(held_seconds),
         )
 
     def _claim(self, friend_id: str, identifier: str, owner: str, deadline: Deadline) -> Claim:
-        """Take the lease; wait while another has it and has not come to this operation yet."""
+        """Take the lease; wait while the one that has it has not come to this operation yet.
+
+        A lease that is renewed, or taken over, is another invocation's: it runs all that is
+        pending, this operation too.
+        """
+        held = None
         while True:
             now = self.now().timestamp()
             claim = self.store.claim(friend_id, new_lease(owner, self.now), now)
-            if claim.queue.lease_owner == owner or not _is_ahead(claim, identifier):
+            seen = (claim.queue.lease_owner, claim.queue.lease_until)
+            if seen[0] == owner or not _is_ahead(claim, identifier):
+                return claim
+            if held is not None and seen != held:
                 return claim
             if deadline.remaining_seconds < _ENOUGH_SECONDS:
                 raise Interrupted("lease_held")
+            held = seen
             self.sleep(_LOOK_AGAIN_SECONDS)
 
-    def _drain(self, claim: Claim, turn: Turn) -> None:
+    def _drain(self, claim: Claim, turn: Turn, identifier: str) -> None:
         """Run what is pending, in order. Raises OutOfTurn, LeaseLost and Interrupted."""
         friend, sequence, gave_up = claim.friend, claim.queue.finished, ""
         more = True
@@ -113,8 +125,18 @@ class Worker:
                 turn.ran_at = operation.applied_at or operation.finished_at
                 gave_up = gave_up or code
             more = self.store.finish(friend, sequence, operation, turn.owner, keep=True)
+            if operation is not None and operation.is_watched and operation.id != identifier:
+                self._have_followed(operation)
         if gave_up:
             raise Interrupted(gave_up)
+
+    def _have_followed(self, operation: Operation) -> None:
+        """Start what watches the operation: the event that it came with may be lost."""
+        try:
+            self.dispatcher.dispatch(operation.friend_id, operation.id)
+        except ApiError as error:
+            extra = {"operation": operation.id, "code": error.code}
+            _log.error("an operation could not be dispatched", extra=extra)
 
     def _settle(self, operation: Operation, turn: Turn) -> tuple[Operation, str]:
         """Return the operation with nothing left to send, and why it was given up, if it was."""
@@ -122,7 +144,10 @@ class Worker:
         def keep(position: int, result: JsonObject) -> None:
             self.store.checkpoint(operation, position, result, turn.owner)
 
-        executed = self.executor.execute(operation, turn, keep=keep)
+        if operation.attempts > _MOST_ATTEMPTS:
+            # Whoever began it did not come to an end: it was killed, each time.
+            return self.executor.refuse(operation, _not_survived()), "gave_up"
+        executed = self._try(operation, turn, keep)
         if executed.is_complete:
             return executed.operation, ""
         if executed.error is None:
@@ -133,12 +158,34 @@ class Worker:
             raise Interrupted(executed.error.code) from executed.error
         return self.executor.give_up(executed), executed.error.code
 
+    def _try(
+        self, operation: Operation, turn: Turn, keep: Callable[[int, JsonObject], None]
+    ) -> Executed:
+        try:
+            return self.executor.execute(operation, turn, keep=keep)
+        except LeaseLost:
+            raise
+        except ApiError as error:
+            return Executed(operation, error)
+        except Exception:  # noqa: BLE001 - a bug, too, must not block the friend's line for ever
+            _log.exception("unexpected error", extra={"operation": operation.id})
+            msg = "Something went wrong inside the API. Report the operation's id to an admin."
+            return Executed(operation, UpstreamFailed(msg, code="internal_error"))
+
     def _find(self, friend: Friend, identifier: str) -> Operation:
         operation = self.store.find(friend, identifier)
         if operation is None:
             msg = "There is no operation with this id of this friend."
             raise NotFound(msg, code="operation_not_found")
         return operation
+
+
+def _not_survived() -> UpstreamFailed:
+    msg = (
+        "The API came to no end with this operation in several attempts. Apply fewer objects at "
+        "once, or ask an admin to look at its logs."
+    )
+    return UpstreamFailed(msg, code="gave_up")
 
 
 def _is_ahead(claim: Claim, identifier: str) -> bool:

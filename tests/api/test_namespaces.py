@@ -194,7 +194,12 @@ def test_status_shows_everything_at_once(alice: Api, cluster: ClusterClient) -> 
     (deployment,) = status["deployments"]
     assert (deployment["name"], deployment["image"]) == ("web", "registry.example/web:1")
     assert status["ingressRoutes"] == [
-        {"name": "expose-web", "hostname": "web-alice.example.net", "service": "web"}
+        {
+            "name": "expose-web",
+            "hostname": "web-alice.example.net",
+            "service": "web",
+            "problem": None,
+        }
     ]
     assert status["quota"]["used"]["pods"] == "1"
     assert status["events"] == []

@@ -1,5 +1,6 @@
 """Threats K and L: applies at once and in the background, in order, whatever dies on the way."""
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable
@@ -350,6 +351,86 @@ def refuse_settings(cluster: Any, manifest: Any, **options: Any) -> Any:
     return APPLY_FOR_REAL(cluster, manifest, **options)
 
 
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, TypeError])
+def test_k03_an_operation_that_kills_its_runner_blocks_nobody(
+    api: Api,
+    invocations: list[Any],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: type[BaseException],
+) -> None:
+    deadly = apply_async(api, "deadly")
+    fine = api.post(APPLY, config_map("fine", name="other"), headers=ASYNC).json["operation"]
+
+    def kill(cluster: Any, manifest: Any, **options: Any) -> Any:
+        if manifest["metadata"]["name"] == "settings":
+            raise failure
+        return APPLY_FOR_REAL(cluster, manifest, **options)
+
+    monkeypatch.setattr(_OpenCluster, "apply", kill)
+    for event in itertools.islice(itertools.cycle(list(invocations)), 8):
+        with contextlib.suppress(Interrupted, KeyboardInterrupt):
+            api.run_operation(event)
+        clock.pass_seconds(60)
+    assert read(api, deadly)["status"] == "failed"
+    assert read(api, deadly)["code"] in {"gave_up", "internal_error"}
+    assert read(api, fine)["status"] == "succeeded"
+
+
+def test_a_friend_has_so_many_operations_waiting_at_most(api: Api) -> None:
+    for _ in range(20):
+        apply_async(api)
+    answer = api.post(APPLY, config_map(), headers=ASYNC)
+    assert (answer.status, answer.json["code"]) == (429, "too_many_requests")
+    assert answer.headers["Retry-After"]
+
+
+@pytest.mark.parametrize("step", ["accept", "finish"])
+@pytest.mark.parametrize("commits", [False, True])
+def test_l06_whatever_dynamodb_does_the_operation_is_driven(
+    api: Api, invocations: list[Any], monkeypatch: pytest.MonkeyPatch, step: str, *, commits: bool
+) -> None:
+    """A write fails, before or after it was made: what is recorded has an invocation."""
+    method = getattr(DynamoOperationStore, step)
+
+    def fail(*arguments: Any, **options: Any) -> None:
+        if commits:
+            method(*arguments, **options)
+        raise UpstreamUnreachable("DynamoDB is busy.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DynamoOperationStore, step, fail)
+        answer = api.post(APPLY, config_map())
+    assert answer.status == (503 if step == "accept" else 202)
+    api.deliver(invocations)
+    recorded = api.get(OPERATIONS).json
+    expected = [] if (step, commits) == ("accept", False) else ["succeeded"]
+    assert [each["status"] for each in recorded] == expected
+
+
+def test_a_wait_whose_event_is_lost_is_followed_by_who_runs_it(
+    api: Api, invocations: list[Any]
+) -> None:
+    first = api.post(f"{APPLY}?wait=ready", create_deployment_manifest()).json["operation"]
+    invocations.clear()
+    apply_async(api)
+    api.deliver(invocations)
+    assert read(api, first)["status"] == "succeeded"
+
+
+def test_a_wait_outlives_a_cluster_that_is_away_and_ends(
+    api: Api, invocations: list[Any], monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    def be_away(*_: Any) -> Any:
+        raise UpstreamUnreachable("The cluster cannot be reached.")
+
+    first = api.post(f"{APPLY}?wait=ready", create_deployment_manifest()).json["operation"]
+    monkeypatch.setattr(_OpenCluster, "list_all", be_away)
+    api.deliver(invocations)
+    assert (read(api, first)["status"], read(api, first)["code"]) == ("failed", "not_ready_in_time")
+    assert 900 <= sum(clock.slept) < 1000
+
+
 def test_k04_the_event_carries_ids_whatever_the_size_of_the_manifests(
     api: Api, invocations: list[Any]
 ) -> None:
@@ -568,6 +649,8 @@ def test_a_repeat_after_a_death_finds_the_operation_of_the_first_try(
     answer = api.post(APPLY, config_map(), headers=headers)
     assert answer.status == 202
     assert len(api.get(OPERATIONS).json) == 1
+    api.deliver(invocations)
+    assert [each["status"] for each in api.get(OPERATIONS).json] == ["succeeded"]
 
 
 def test_operations_are_listed_newest_first_page_by_page(api: Api) -> None:

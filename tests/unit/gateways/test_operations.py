@@ -177,8 +177,11 @@ def test_attempts_count_the_starts_without_progress(store: DynamoOperationStore)
 def test_what_is_over_is_not_recorded_again(store: DynamoOperationStore) -> None:
     accept(store, 1)
     operation = create_operation()
-    assert store.record(done(operation))
-    assert not store.record(replace(operation, status=OperationStatus.RUNNING))
+    start(store, 1, "ours")
+    assert not store.record(operation)
+    assert not store.record(operation, "theirs")
+    assert store.record(done(operation), "ours")
+    assert not store.record(replace(operation, status=OperationStatus.RUNNING), "ours")
 
 
 def test_the_newest_are_listed_first_page_by_page(store: DynamoOperationStore) -> None:
