@@ -170,8 +170,8 @@ class ExposureStore(Protocol):
     def release(self, exposure: Exposure, owner: str) -> None:
         """Give the lease back and change nothing else. Safe to repeat."""
 
-    def forget(self, exposure: Exposure, owner: str, now: float) -> None:
-        """Forget the exposure; for five minutes from now, nobody else may claim its host name.
+    def forget(self, exposure: Exposure, owner: str, free_at: float) -> None:
+        """Forget the exposure; until then, nobody else may claim its host name.
 
         Raises LeaseLost.
         """

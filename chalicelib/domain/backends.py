@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chalicelib.domain.errors import NotFound, Refused
+from chalicelib.domain.errors import Conflict, NotFound
 from chalicelib.domain.exposures import ExposeRequest
 from chalicelib.domain.kube_json import dig
 from chalicelib.domain.model import JsonObject
@@ -11,7 +11,7 @@ _LONGEST_ECHO: Final = 64
 
 
 def require_port(service: JsonObject | None, wanted: ExposeRequest) -> None:
-    """Raise NotFound without the wanted Service or port, and Refused for one that leads elsewhere.
+    """Raise NotFound without the wanted Service or port, and Conflict for one that leads elsewhere.
 
     service is the cluster's object of the wanted name, or None.
     """
@@ -24,7 +24,7 @@ def require_port(service: JsonObject | None, wanted: ExposeRequest) -> None:
         raise NotFound(msg, code="service_not_found")
     if not is_inside(service):
         msg = f"The Service {name} is not of type ClusterIP, so it cannot be exposed."
-        raise Refused(msg, code="service_not_exposable")
+        raise Conflict(msg, code="service_not_exposable")
     if find_port(service, port) is None:
         raise NotFound(f"The Service {name} {lacks_port(service, port)}", code="port_not_found")
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from chalicelib.domain.backends import find_port, is_inside, lacks_port
 from chalicelib.domain.dns import Domain, Record
-from chalicelib.domain.ingress_routes import build_rules
+from chalicelib.domain.ingress_routes import build_route_spec
 from chalicelib.domain.kube_json import condition_of, dig
 from chalicelib.domain.model import Exposure, JsonObject
 from chalicelib.domain.namespace import UID_LABEL, ClusterLayout, all_of_namespace
-from chalicelib.domain.plan import contains
 from chalicelib.domain.record_plan import build_record, plan_record
 
 
@@ -96,13 +95,17 @@ def _route_fault(exposure: Exposure, route: JsonObject | None) -> str | None:
             "The IngressRoute of this name is not the API's; ask an admin to remove it, and send "
             "the expose request again."
         )
-    if not _leads_to(exposure, dig(route, "spec", "routes")):
-        return "The IngressRoute leads elsewhere; send the expose request again."
+    if not _leads_to(exposure, dig(route, "spec")):
+        return (
+            "The IngressRoute says something else, or more; send the expose request again, and if "
+            "that does not help, ask an admin who else writes to it."
+        )
     return None
 
 
-def _leads_to(exposure: Exposure, rules: list[JsonObject]) -> bool:
-    return contains(rules, build_rules(exposure)) and "namespace" not in rules[0]["services"][0]
+def _leads_to(exposure: Exposure, spec: object) -> bool:
+    """Tell whether the route is ours to the letter: a middleware or tls is another route."""
+    return spec == build_route_spec(exposure)
 
 
 def _service_fault(exposure: Exposure, service: JsonObject | None) -> str | None:

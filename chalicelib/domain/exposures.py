@@ -13,7 +13,7 @@ from typing import Final
 
 from chalicelib.domain.admission.names import is_label_value, is_service_label
 from chalicelib.domain.dns import LONGEST_HOST_NAME, Domain, is_host_name
-from chalicelib.domain.errors import Fault, InvalidInput
+from chalicelib.domain.errors import Conflict, Fault, InvalidInput, NotFound
 from chalicelib.domain.fields import FRIEND_ID
 from chalicelib.domain.model import Exposure, JsonObject
 
@@ -67,6 +67,18 @@ def parse_expose(body: JsonObject, domains: Sequence[Domain], friend_id: str) ->
         raise _invalid(faults)
     domain = by_name[values["domain"]]
     return ExposeRequest(values["name"], values["service"], values["port"], domain)
+
+
+def exposure_elsewhere() -> Conflict:
+    """Return the answer for an exposure that has another host name."""
+    msg = "This exposure is on another domain already. Delete it first, or choose another name."
+    return Conflict(msg, code="exposure_elsewhere")
+
+
+def exposure_not_found() -> NotFound:
+    """Return the answer for an exposure that is not there."""
+    msg = "There is no exposure with this name. GET /api/friends/<id>/namespace/expose lists them."
+    return NotFound(msg, code="exposure_not_found")
 
 
 def exposure_name_fault(value: str) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from chalicelib.domain import kinds
-from chalicelib.domain.backends import find_port, lacks_port
+from chalicelib.domain.backends import find_port, is_inside, lacks_port
 from chalicelib.domain.exposures import require_valid
 from chalicelib.domain.kube_json import cut, dig, name_of
 from chalicelib.domain.model import Exposure, Friend, JsonObject
@@ -30,8 +30,13 @@ def build_ingress_route(friend: Friend, exposure: Exposure) -> JsonObject:
     if (exposure.friend_id, exposure.uid) != (friend.id, friend.uid):
         msg = "The recorded exposure is another friend's, so no route is made from it."
         raise ValueError(msg)
-    spec = {"entryPoints": list(_ENTRY_POINTS), "routes": build_rules(exposure)}
+    spec = build_route_spec(exposure)
     return build_object(friend, kinds.INGRESS_ROUTE, route_name(exposure), {"spec": spec})
+
+
+def build_route_spec(exposure: Exposure) -> JsonObject:
+    """Return what the route of an exposure says. Raises ValueError."""
+    return {"entryPoints": list(_ENTRY_POINTS), "routes": build_rules(exposure)}
 
 
 def build_rules(exposure: Exposure) -> list[JsonObject]:
@@ -80,6 +85,8 @@ def _backend_problem(backend: JsonObject, services: Mapping[str, JsonObject]) ->
     shown = cut(name, _LONGEST_ECHO)
     if service is None:
         return f"The Service {shown} is not there: apply it, or delete the exposure."
+    if not is_inside(service):
+        return f"The Service {shown} is not of type ClusterIP: it leads elsewhere."
     if find_port(service, port) is None:
         return f"The Service {shown} {lacks_port(service, port)}"
     return None

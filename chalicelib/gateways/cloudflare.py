@@ -96,13 +96,15 @@ class CloudflareDns:
     def create(self, zone_id: str, spec: RecordSpec, deadline: Deadline) -> Record:
         """See Dns. The repeat of a try whose answer was lost finds what that try made."""
         call = _Call("POST", _path(zone_id), body=_fields(spec))
-        return _parse_record(_result(self._exchange(call, deadline)))
+        return _parse_record(_result(self._exchange(call, deadline), may_be_taken=True))
 
     def update(self, zone_id: str, record: Record, deadline: Deadline) -> Record | None:
         """See Dns. Tags and settings, which are none of ours, stay. Raises RecordTaken."""
         call = _Call("PATCH", _path(zone_id, record.id), body=_fields(record.spec))
         answer = self._exchange(call, deadline)
-        return None if answer.is_missing else _parse_record(_result(answer))
+        if answer.is_missing:
+            return None
+        return _parse_record(_result(answer, may_be_taken=True))
 
     def delete(self, zone_id: str, record_id: str, deadline: Deadline) -> None:
         """See Dns."""
@@ -139,7 +141,7 @@ class CloudflareDns:
             for kind, change in steps[start : start + _BATCH]:
                 body.setdefault(kind, []).append(change)
             call = _Call("POST", f"{_path(zone_id)}/batch", body=body)
-            _result(self._exchange(call, deadline))
+            _result(self._exchange(call, deadline), may_be_taken=True)
 
     def _list(
         self, zone_id: str, filters: Mapping[str, str], per_page: int, deadline: Deadline
@@ -340,11 +342,11 @@ def _fields(spec: RecordSpec) -> JsonObject:
     }
 
 
-def _result(answer: DnsAnswer) -> object:
+def _result(answer: DnsAnswer, *, may_be_taken: bool = False) -> object:
     """Return the result of a success; raise our error for anything else."""
     if answer.is_success and answer.envelope is not None:
         return answer.envelope.get("result")
-    error = dns_error(answer)
+    error = dns_error(answer, may_be_taken=may_be_taken)
     if isinstance(error, ApiError):
         _log.warning(
             "dns call failed", extra={"status": answer.status, "codes": sorted(answer.codes)}

@@ -98,12 +98,15 @@ class DnsAnswer:
 NO_ANSWER: Final = DnsAnswer(0)
 
 
-def dns_error(answer: DnsAnswer) -> ApiError | RecordTaken:
-    """Return our error for an answer that is not a success."""
+def dns_error(answer: DnsAnswer, *, may_be_taken: bool = True) -> ApiError | RecordTaken:
+    """Return our error for an answer that is not a success.
+
+    may_be_taken says that the call writes: nothing can stand in the way of a read or a deletion.
+    """
     if answer.may_pass:
         return _unreachable(answer)
     # A batch that deletes or changes what is gone is as out of date as one that is in the way.
-    if not answer.codes.isdisjoint({*_TAKEN, _MISSING}):
+    if may_be_taken and not answer.codes.isdisjoint({*_TAKEN, _MISSING}):
         return RecordTaken()
     return _failure(answer)
 

@@ -8,11 +8,13 @@ FRIEND#alice             EXPOSURE#my-app  what is exposed (see exposures)
 IDENTITY#discord#<id>    CLAIM            who owns a platform id
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
 from chalicelib.domain.errors import NotFound
+from chalicelib.domain.exposures import require_valid
 from chalicelib.domain.fields import contact_fields, identities_of, names_taken
 from chalicelib.domain.model import (
     Contact,
@@ -29,6 +31,8 @@ from chalicelib.domain.model import (
 )
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import StaleVersion
+
+_log = logging.getLogger(__name__)
 
 FRIENDS_INDEX: Final = "friends"
 AGENT_INDEX: Final = "by_agent"
@@ -56,12 +60,12 @@ class DynamoFriendStore:
         profile = next((item for item in items if item["sk"] == PROFILE), None)
         if profile is None:
             return None
-        ours = [item for item in items if item["uid"] == profile["uid"]]
+        ours = [item for item in items if item.get("uid") == profile["uid"]]
         return FriendRecord(
             to_friend(profile),
             tuple(_to_friendship(each) for each in ours if each["sk"].startswith(_AGENT_PREFIX)),
             to_queue(profile),
-            tuple(_to_exposure(each) for each in ours if each["sk"].startswith(EXPOSURE_PREFIX)),
+            tuple(_exposures_in(ours)),
         )
 
     def list_page(self, *, limit: int, after: str | None) -> FriendPage:
@@ -282,6 +286,20 @@ def exposure_item(exposure: Exposure) -> Item:
         "sk": f"{EXPOSURE_PREFIX}{exposure.name}",
         **asdict(exposure),
     }
+
+
+def _exposures_in(items: Iterable[Item]) -> Iterator[Exposure]:
+    """Yield the exposures; a row that nobody of ours could have written is logged and left out."""
+    for item in items:
+        if not item["sk"].startswith(EXPOSURE_PREFIX):
+            continue
+        try:
+            exposure = _to_exposure(item)
+            require_valid(exposure)
+        except (KeyError, TypeError, ValueError):
+            _log.error("damaged exposure", extra={"pk": item["pk"], "sk": item["sk"]})
+            continue
+        yield exposure
 
 
 def _to_exposure(item: Item) -> Exposure:

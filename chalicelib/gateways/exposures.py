@@ -10,7 +10,8 @@ resolvers remember the old record that long.
 
 from typing import Final
 
-from chalicelib.domain.errors import Conflict, NotFound
+from chalicelib.domain.errors import Conflict
+from chalicelib.domain.exposures import exposure_elsewhere, exposure_not_found
 from chalicelib.domain.model import Exposure, Friend, Lease, Phase
 from chalicelib.gateways.dynamodb import EXPOSURE_PREFIX, PROFILE, exposure_item, friend_pk
 from chalicelib.gateways.table import ConditionFailed, Item, Table
@@ -19,9 +20,7 @@ from chalicelib.ports import LeaseLost, StaleVersion
 _CLAIM: Final = "CLAIM"
 _IS_FREE: Final = "(attribute_not_exists(lease_until) OR lease_until <= :now)"
 _IS_OURS: Final = "uid = :uid AND exposure = :exposure"
-# Cloudflare's automatic TTL is 300 s. Source: developers.cloudflare.com/dns, "Time to Live".
-_TOMBSTONE_SECONDS: Final = 300
-_BUSY_SECONDS: Final = 2
+_BUSY_SECONDS: Final = 5
 
 
 class DynamoExposureStore:
@@ -68,8 +67,7 @@ class DynamoExposureStore:
         if claimed is not None:
             raise _taken(claimed, exposure, now)
         if elsewhere is not None:
-            msg = "This exposure has another host name already. Delete it first, or choose a name."
-            raise Conflict(msg, code="exposure_elsewhere")
+            raise exposure_elsewhere()
 
     def require_claimable(self, exposure: Exposure, now: float) -> None:
         """See ExposureStore."""
@@ -85,8 +83,15 @@ class DynamoExposureStore:
         take = self._table.update_action(
             _host_pk(exposure.hostname),
             _CLAIM,
-            when=f"{_IS_OURS} AND attribute_not_exists(expires_at) AND {_IS_FREE}",
-            values={":uid": exposure.uid, ":exposure": exposure.name, ":now": int(now)},
+            # The same lease again: botocore repeats a call whose answer was lost.
+            when=f"{_IS_OURS} AND attribute_not_exists(expires_at)"
+            f" AND ({_IS_FREE} OR lease_owner = :owner)",
+            values={
+                ":uid": exposure.uid,
+                ":exposure": exposure.name,
+                ":now": int(now),
+                ":owner": lease.owner,
+            },
             sets={"lease_owner": lease.owner, "lease_until": lease.until},
         )
         try:
@@ -95,7 +100,7 @@ class DynamoExposureStore:
             claim = error.item
             if not _is_owned_by(claim, exposure) or "expires_at" in claim:
                 raise exposure_not_found() from error
-            raise _busy() from error
+            raise _busy(claim, now) from error
 
     def settle(self, exposure: Exposure, owner: str) -> None:
         """See ExposureStore."""
@@ -116,12 +121,15 @@ class DynamoExposureStore:
         except ConditionFailed:
             return
 
-    def forget(self, exposure: Exposure, owner: str, now: float) -> None:
+    def forget(self, exposure: Exposure, owner: str, free_at: float) -> None:
         """See ExposureStore."""
         row = self._table.delete_action(
-            friend_pk(exposure.friend_id), f"{EXPOSURE_PREFIX}{exposure.name}"
+            friend_pk(exposure.friend_id),
+            f"{EXPOSURE_PREFIX}{exposure.name}",
+            when="attribute_not_exists(pk) OR (uid = :uid AND hostname = :hostname)",
+            values={":uid": exposure.uid, ":hostname": exposure.hostname},
         )
-        tombstone = {"expires_at": int(now) + _TOMBSTONE_SECONDS}
+        tombstone = {"expires_at": int(free_at)}
         if self._table.transact([self._unlock(exposure, owner, sets=tombstone), row]):
             raise LeaseLost
 
@@ -136,15 +144,9 @@ class DynamoExposureStore:
         )
 
 
-def exposure_not_found() -> NotFound:
-    """Return the answer for an exposure that is not there."""
-    msg = "There is no exposure with this name. GET /api/friends/<id>/namespace/expose lists them."
-    return NotFound(msg, code="exposure_not_found")
-
-
 def _taken(claim: Item, exposure: Exposure, now: float) -> Conflict:
     if _is_owned_by(claim, exposure):
-        return _busy()
+        return _busy(claim, now)
     wait = int(claim["expires_at"]) - int(now) if "expires_at" in claim else None
     msg = (
         f"The host name {exposure.hostname} belongs to another friend's service. "
@@ -158,9 +160,11 @@ def _taken(claim: Item, exposure: Exposure, now: float) -> Conflict:
     return Conflict(msg, code="hostname_taken", retry_after_seconds=wait)
 
 
-def _busy() -> Conflict:
+def _busy(claim: Item, now: float) -> Conflict:
     msg = "Another request is at work on this exposure. Try again in a moment."
-    return Conflict(msg, code="exposure_busy", retry_after_seconds=_BUSY_SECONDS)
+    # Most are done in a second or two; one that died holds its lease to the end.
+    left = max(1, int(claim.get("lease_until", now)) - int(now))
+    return Conflict(msg, code="exposure_busy", retry_after_seconds=min(left, _BUSY_SECONDS))
 
 
 def _is_owned_by(claim: Item, exposure: Exposure) -> bool:

@@ -122,9 +122,18 @@ class Table:
             }
         }
 
-    def delete_action(self, pk: str, sk: str) -> Item:
-        """Return the action that deletes an item, if it is there."""
-        return {"Delete": {"TableName": self._name, "Key": to_item({"pk": pk, "sk": sk})}}
+    def delete_action(
+        self, pk: str, sk: str, *, when: str = "", values: Item | None = None
+    ) -> Item:
+        """Return the action that deletes an item, if it is there, or when a condition holds."""
+        delete: Item = {"TableName": self._name, "Key": to_item({"pk": pk, "sk": sk})}
+        if when:
+            delete |= {
+                "ConditionExpression": when,
+                "ExpressionAttributeValues": to_item(values or {}),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        return {"Delete": delete}
 
     def update_action(  # noqa: PLR0913 - the parts of DynamoDB's own expression
         self,

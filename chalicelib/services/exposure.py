@@ -7,8 +7,10 @@ All of it runs under the host name's lease, so that of two that are at work on o
 and the other is told to try again. What a crash leaves half done, a repeat finds and finishes.
 """
 
+import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -19,11 +21,16 @@ from chalicelib.domain.backends import require_port
 from chalicelib.domain.checks import Check, check_exposure
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Domain, Record, owner_of
-from chalicelib.domain.errors import ApiError, Conflict, NotFound, UpstreamFailed
-from chalicelib.domain.exposures import ExposeRequest, hostname_of
+from chalicelib.domain.errors import ApiError, Conflict, UpstreamFailed
+from chalicelib.domain.exposures import (
+    ExposeRequest,
+    exposure_elsewhere,
+    exposure_not_found,
+    hostname_of,
+)
 from chalicelib.domain.ingress_routes import build_ingress_route, route_name
 from chalicelib.domain.kinds import ObjectRef, ref_of
-from chalicelib.domain.model import Exposure, Friend, FriendRecord, JsonObject, Principal
+from chalicelib.domain.model import Exposure, Friend, FriendRecord, JsonObject, Lease, Principal
 from chalicelib.domain.namespace import NETWORK_POLICY_NAME, UID_LABEL, ClusterLayout
 from chalicelib.domain.plan import namespace_missing, require_ours, require_staying
 from chalicelib.domain.record_plan import build_record, plan_record, plan_removal
@@ -36,7 +43,11 @@ from chalicelib.services.execution import LEASE_SECONDS, new_lease
 from chalicelib.services.reads import get_as_list
 from chalicelib.services.stale import retry_stale
 
+_log = logging.getLogger(__name__)
+
 MOST_EXPOSURES: Final = 20
+# Cloudflare's automatic TTL is 300 s. Source: developers.cloudflare.com/dns, "Time to Live".
+_TOMBSTONE_SECONDS: Final = 300
 _RECORD_NOT_OURS: Final = "record_not_ours"
 _LOOKED_AT: Final = (kinds.SERVICE, kinds.INGRESS_ROUTE, kinds.POD)
 # The lease outlasts the last call that is made under it, and recording how it went.
@@ -107,19 +118,19 @@ class Exposures:
         record = self.access.load(principal, friend_id)
         exposure = record.exposure_of(name)
         if exposure is None:
-            raise _not_found()
+            raise exposure_not_found()
         domain = self._domain_of(exposure)
+        now = self.now().timestamp()
         if dry_run:
+            self.store.require_claimable(exposure, now)
             return
         lease = new_lease(uuid.uuid4().hex, self.now)
-        self.store.lock(exposure, lease, self.now().timestamp())
-        bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
-        try:
+        with self._holding(exposure, lease):
+            self.store.lock(exposure, lease, now)
+            bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
             self._take_down(record.friend, exposure, domain, bounded)
-        except ApiError:
-            self.store.release(exposure, lease.owner)
-            raise
-        self._hand_in(partial(self.store.forget, exposure, lease.owner, self.now().timestamp()))
+        free_at = self.now().timestamp() + _TOMBSTONE_SECONDS
+        self._hand_in(partial(self.store.forget, exposure, lease.owner, free_at))
 
     def list_all(self, principal: Principal, friend_id: str, deadline: Deadline) -> list[Exposed]:
         """Return the friend's exposures, and whether each works: all reads side by side."""
@@ -145,22 +156,40 @@ class Exposures:
         if dry_run:
             return self._rehearse(site, wanted.domain, deadline)
         lease = new_lease(uuid.uuid4().hex, self.now)
-        self.store.claim(record.friend, exposure, lease, self.now().timestamp())
-        bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
-        try:
-            exposed = self._put_up(site, wanted.domain, bounded)
-        except ApiError as error:
-            if error.code == _RECORD_NOT_OURS and record.exposure_of(exposure.name) is None:
-                # The name cannot be had: what was claimed for it is free again, at once.
-                self._hand_in(partial(self.store.forget, exposure, lease.owner, 0))
-            else:
-                self.store.release(exposure, lease.owner)
-            raise
+        with self._holding(exposure, lease):
+            self.store.claim(record.friend, exposure, lease, self.now().timestamp())
+            bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
+            try:
+                exposed = self._put_up(site, wanted.domain, bounded)
+            except Conflict as error:
+                if error.code == _RECORD_NOT_OURS and exposure.record_id is None:
+                    # The name cannot be had, and there never was a record of ours to remember.
+                    free_at = self.now().timestamp()
+                    self._hand_in(partial(self.store.forget, exposure, lease.owner, free_at))
+                raise
         self._hand_in(partial(self.store.settle, exposed.exposure, lease.owner))
         return exposed
 
+    @contextmanager
+    def _holding(self, exposure: Exposure, lease: Lease) -> Iterator[None]:
+        """Give the lease back when the work under it, or taking it, fails: it may be ours."""
+        try:
+            yield
+        except Exception:
+            self._release(exposure, lease)
+            raise
+
+    def _release(self, exposure: Exposure, lease: Lease) -> None:
+        try:
+            self.store.release(exposure, lease.owner)
+        except ApiError as error:
+            # What went wrong first is what the caller has to know; the lease runs out by itself.
+            _log.warning("a lease was left to run out", extra={"code": error.code})
+
     def _build(self, record: FriendRecord, wanted: ExposeRequest) -> Exposure:
         before = record.exposure_of(wanted.name)
+        if before is not None and before.domain != wanted.domain.name:
+            raise exposure_elsewhere()
         if before is None and len(record.exposures) >= MOST_EXPOSURES:
             msg = f"A friend may have {MOST_EXPOSURES} exposures. Delete one that is not needed."
             raise Conflict(msg, code="too_many_exposures")
@@ -321,14 +350,17 @@ def _see(cluster: Cluster, friend: Friend, wanted: ExposeRequest) -> Seen:
         ObjectRef(kinds.NAMESPACE, inside),
         ObjectRef(kinds.SERVICE, wanted.service, inside),
         ObjectRef(kinds.NETWORK_POLICY, NETWORK_POLICY_NAME, inside),
+        ObjectRef(kinds.INGRESS_ROUTE, f"expose-{wanted.name}", inside),
     )
     reads = [partial(get_as_list, cluster, ref) for ref in refs]
-    namespaces, services, policies, pods = side_by_side(
+    namespaces, services, policies, routes, pods = side_by_side(
         [*reads, partial(cluster.list_all, kinds.POD, inside)]
     )
     if not namespaces:
         raise namespace_missing()
     require_ours(namespaces[0], friend)
+    if routes and _labels(routes[0]).get(UID_LABEL) != friend.uid:
+        raise _route_not_ours(routes[0]["metadata"]["name"])
     service = next(iter(services), None)
     with well_formed():
         require_port(service, wanted)
@@ -339,14 +371,17 @@ def _labels(thing: JsonObject) -> JsonObject:
     return thing["metadata"].get("labels") or {}
 
 
+def _route_not_ours(name: str) -> Conflict:
+    msg = (
+        f"The friend's namespace holds an IngressRoute {name} that is not the API's, and it stays "
+        "untouched. Choose another name, or ask an admin to remove that route."
+    )
+    return Conflict(msg, code="route_not_ours")
+
+
 def _record_not_ours(exposure: Exposure) -> Conflict:
     msg = (
         f"The zone holds a record for {exposure.hostname} that is not the API's, and it stays "
         "untouched. Choose another name, or ask an admin to remove that record."
     )
     return Conflict(msg, code=_RECORD_NOT_OURS)
-
-
-def _not_found() -> NotFound:
-    msg = "There is no exposure with this name. GET /api/friends/<id>/namespace/expose lists them."
-    return NotFound(msg, code="exposure_not_found")

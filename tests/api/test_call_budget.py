@@ -96,11 +96,11 @@ BUDGET: dict[str, tuple[Call, tuple[int, int, int, int, int, int]]] = {
         lambda api: api.post(APPLY, FIVE, headers={"Prefer": "respond-async"}),
         (2, 0, 0, 0, 1, 0),
     ),
-    # Read: namespace, service, policy, pods. Look at the record, make it, apply the route.
-    "expose": (lambda api: api.post(EXPOSE, {"name": "new", "service": "web"}), (3, 5, 0, 0, 0, 2)),
+    # Read: namespace, service, policy, route, pods. Look at the record, make it, apply the route.
+    "expose": (lambda api: api.post(EXPOSE, {"name": "new", "service": "web"}), (3, 6, 0, 0, 0, 2)),
     "expose again": (
         lambda api: api.post(EXPOSE, {"name": "old", "service": "web"}),
-        (3, 5, 0, 0, 0, 1),
+        (3, 6, 0, 0, 0, 1),
     ),
     "list exposures": (lambda api: api.get(EXPOSE), (1, 4, 0, 0, 0, 1)),
     "remove an exposure": (lambda api: api.delete(f"{EXPOSE}/old"), (3, 2, 0, 0, 0, 2)),

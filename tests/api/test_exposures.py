@@ -6,6 +6,8 @@ from typing import Any
 import boto3
 import pytest
 
+from chalicelib.domain.errors import UpstreamUnreachable
+from chalicelib.gateways.exposures import DynamoExposureStore
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests.cluster_client import ClusterClient, wait_until
@@ -401,6 +403,84 @@ def hold_lease(clock: Clock, seconds: int) -> None:
         UpdateExpression="SET lease_owner = :owner, lease_until = :until",
         ExpressionAttributeValues={":owner": {"S": "dead"}, ":until": {"N": str(until)}},
     )
+
+
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+def test_a_route_that_is_not_ours_is_never_touched(
+    api: Api, cluster: ClusterClient, cloudflare: CloudflareDouble, query: str
+) -> None:
+    cluster.create(
+        {
+            "apiVersion": "traefik.io/v1alpha1",
+            "kind": "IngressRoute",
+            "metadata": {"name": "expose-my-app", "namespace": "friend-alice"},
+            "spec": {"routes": [{"kind": "Rule", "match": "Host(`corp.example`)"}]},
+        }
+    )
+    before = cluster.get(f"{ROUTES}/expose-my-app")
+    answer = api.post(f"{EXPOSE}{query}", APP)
+    assert (answer.status, answer.json["code"]) == (409, "route_not_ours")
+    assert cluster.get(f"{ROUTES}/expose-my-app") == before
+    assert records(cloudflare) == []
+
+
+def test_a_route_that_says_more_than_ours_is_told(api: Api, cluster: ClusterClient) -> None:
+    api.post(EXPOSE, APP)
+    tls = {"spec": {"tls": {"secretName": "nope"}}}
+    cluster.merge(f"{ROUTES}/expose-my-app", tls)
+    assert failing(api.get(EXPOSE).json[0]) == ["route"]
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 502), ("POST", 409), ("DELETE", 200)])
+def test_l07_an_answer_out_of_place_locks_nothing(
+    api: Api, cloudflare: CloudflareDouble, method: str, status: int
+) -> None:
+    if method == "DELETE":
+        api.post(EXPOSE, APP)
+    error = {"success": False, "errors": [{"code": 81044, "message": "canary"}], "result": None}
+    cloudflare.fail_next(status=400, match=method, body=error, times=9)
+    answer = api.delete(f"{EXPOSE}/my-app") if method == "DELETE" else api.post(EXPOSE, APP)
+    assert answer.status == status, answer.text
+    assert "canary" not in answer.text
+    cloudflare.reset()
+    assert api.post(EXPOSE, APP).status == 200
+
+
+@pytest.mark.parametrize("step", ["claim", "lock"])
+@pytest.mark.parametrize("commits", [False, True])
+def test_l06_a_lease_whose_answer_was_lost_is_given_back(
+    api: Api, monkeypatch: pytest.MonkeyPatch, step: str, *, commits: bool
+) -> None:
+    api.post(EXPOSE, APP)
+    method = getattr(DynamoExposureStore, step)
+
+    def fail(*arguments: Any) -> None:
+        if commits:
+            method(*arguments)
+        raise UpstreamUnreachable("DynamoDB is busy.")
+
+    def act() -> Any:
+        return api.post(EXPOSE, APP) if step == "claim" else api.delete(f"{EXPOSE}/my-app")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DynamoExposureStore, step, fail)
+        assert act().status == 503
+    assert act().status == 200
+
+
+@pytest.mark.parametrize(
+    "damage", ["REMOVE record_id", "REMOVE port", "SET port = :bad", "SET hostname = :bad"]
+)
+def test_a_damaged_row_hides_nothing_else(api: Api, damage: str) -> None:
+    api.post(EXPOSE, APP)
+    api.post(EXPOSE, APP | {"name": "good"})
+    table: Any = boto3.resource("dynamodb").Table(TABLE)
+    bad = {"ExpressionAttributeValues": {":bad": "api@internal"}} if ":bad" in damage else {}
+    key = {"pk": "FRIEND#alice", "sk": "EXPOSURE#my-app"}
+    table.update_item(Key=key, UpdateExpression=damage, **bad)
+    assert [each["name"] for each in api.get(EXPOSE).json] == ["good"]
+    assert api.post(EXPOSE, APP | {"name": "good"}).status == 200
+    assert api.get("/api/friends/alice").status == 200
 
 
 def test_h06_a_new_friend_of_the_id_inherits_no_exposure(

@@ -5,7 +5,7 @@ from typing import Final
 
 from chalicelib.domain.admission.manifests import Draft, read_manifest, retell
 from chalicelib.domain.admission.quota import check_quota
-from chalicelib.domain.admission.report import Report, child, echo
+from chalicelib.domain.admission.report import Report, TooManyFaults, child, echo
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.model import JsonObject, namespace_of
 from chalicelib.domain.tiers import Tier
@@ -30,6 +30,23 @@ def admit(
     if not 1 <= len(manifests) <= MOST_MANIFESTS:
         report.refuse("", f"Send 1 to {MOST_MANIFESTS} manifests in one request.")
         raise _refusal(report)
+    try:
+        drafts = _read(manifests, friend_id, tier, report, harden=harden)
+    except TooManyFaults:
+        drafts = []
+    if report.faults:
+        raise _refusal(report)
+    return tuple(draft.manifest for draft in drafts)
+
+
+def _read(
+    manifests: Sequence[tuple[str, object]],
+    friend_id: str,
+    tier: Tier,
+    report: Report,
+    *,
+    harden: bool,
+) -> list[Draft]:
     namespace = namespace_of(friend_id)
     drafts = [
         draft
@@ -40,9 +57,7 @@ def admit(
     found = Report()
     check_quota([(draft.at, draft.manifest) for draft in drafts], tier, found)
     retell(found, frozenset().union(*(draft.unread for draft in drafts)), report)
-    if report.faults:
-        raise _refusal(report)
-    return tuple(draft.manifest for draft in drafts)
+    return drafts
 
 
 def _check_duplicates(drafts: Sequence[Draft], report: Report) -> None:

@@ -24,7 +24,7 @@ def check_config_map(manifest: JsonObject, at: str, report: Report) -> None:
     for key in sorted(texts.keys() & blobs.keys()):
         pointer = member(child(at, "binaryData"), key)
         report.refuse(pointer, f"The key {echo(key)} is in data too; it must be in one of them.")
-    size = sum(len(text.encode()) for text in texts.values())
+    size = sum(len(text.encode(errors="replace")) for text in texts.values())
     size += _check_blobs(blobs, child(at, "binaryData"), report)
     if size > LARGEST_DATA_BYTES:
         report.refuse(at, "A ConfigMap may hold 1 MiB at most.")

@@ -17,6 +17,8 @@ from chalicelib.domain.model import JsonObject
 
 _LISTS: Final = ("initContainers", "containers")
 _LONGEST_IMAGE: Final = 1024
+# The quota counts what containers ask for: a thousand that ask for next to nothing would pass it.
+MOST_CONTAINERS: Final = 16
 
 
 def check_containers(spec: JsonObject, grace_seconds: int, at: str, report: Report) -> None:
@@ -26,6 +28,10 @@ def check_containers(spec: JsonObject, grace_seconds: int, at: str, report: Repo
     """
     if not spec.get("containers"):
         report.refuse(child(at, "containers"), "containers is required: one at least.")
+    for kind in _LISTS:
+        if len(spec.get(kind, ())) > MOST_CONTAINERS:
+            message = f"{kind} may hold {MOST_CONTAINERS} containers at most."
+            report.refuse(child(at, kind), message)
     volumes = {volume.get("name") for volume in spec.get("volumes", ())}
     names: set[str] = set()
     for kind, index, container in _all(spec):

@@ -19,14 +19,21 @@ from chalicelib.domain.admission.names import (
 )
 from chalicelib.domain.admission.report import Report, add, child, echo
 from chalicelib.domain.model import JsonObject
-from chalicelib.domain.namespace import FRIEND_LABEL, MANAGED_BY_LABEL
+from chalicelib.domain.namespace import FRIEND_LABEL, MANAGED_BY_LABEL, MANAGER
 
 _OWN_PREFIX: Final = FRIEND_LABEL.partition("/")[0]
 _APP_PREFIX: Final = "app.kubernetes.io"
 _APP_LABELS: Final = frozenset(
-    f"{_APP_PREFIX}/{name}" for name in ("name", "instance", "version", "component", "part-of")
+    f"{_APP_PREFIX}/{name}"
+    for name in ("name", "instance", "version", "component", "part-of", "managed-by")
 )
-_KUBERNETES: Final = ("kubernetes.io", "k8s.io")
+# Kubernetes' own, and those by which widespread controllers change a pod or hand it identities.
+_ACTED_UPON: Final = (
+    *("kubernetes.io", "k8s.io", "x-k8s.io", "istio.io", "linkerd.io"),
+    *("workload.identity", "admission.datadoghq.com"),
+)
+# Noted by packagers for themselves: a change of it restarts the pods, which is what it is for.
+_HARMLESS_ANNOTATIONS: Final = frozenset({_APP_PREFIX, "checksum"})
 _SET_BY_CONTROLLERS: Final = frozenset(
     {
         "controller-revision-hash",
@@ -79,7 +86,7 @@ def check_labels(
     more than was meant.
     """
     for key, value in labels.items():
-        if is_reserved(key):
+        if is_reserved(key) or (key, value) == (MANAGED_BY_LABEL, MANAGER):
             message = (
                 f"The label {echo(key)} is reserved; use one without a prefix, one of your own"
                 f" prefix, or {_APP_PREFIX}/name, instance, version, component or part-of."
@@ -104,18 +111,18 @@ def is_reserved(key: str) -> bool:
     prefix, slash, _ = key.lower().rpartition("/")
     if not slash:
         return key in _SET_BY_CONTROLLERS
-    if key == MANAGED_BY_LABEL or prefix == _OWN_PREFIX:
+    if prefix == _OWN_PREFIX:
         return True
-    return _is_kubernetes(prefix) and key not in _APP_LABELS
+    return _is_acted_upon(prefix) and key not in _APP_LABELS
 
 
-def _is_kubernetes(prefix: str) -> bool:
-    return any(prefix == domain or prefix.endswith(f".{domain}") for domain in _KUBERNETES)
+def _is_acted_upon(prefix: str) -> bool:
+    return any(prefix == domain or prefix.endswith(f".{domain}") for domain in _ACTED_UPON)
 
 
 def _annotation_fault(key: str) -> str | None:
     prefix, slash, _ = key.rpartition("/")
-    if slash and prefix != _APP_PREFIX:
+    if slash and prefix not in _HARMLESS_ANNOTATIONS:
         return (
             f"The annotation {echo(key)} is not allowed: somebody else may act upon it. Use one"
             f" without a prefix, or of {_APP_PREFIX}/."

@@ -9,6 +9,11 @@ Patch = tuple[dict[str, object], ...]
 """A JSON Patch (RFC 6902), its paths from the root of the request's body."""
 
 LONGEST_ECHO: Final = 64
+_MOST_FOUND: Final = 3000
+
+
+class TooManyFaults(Exception):
+    """So much is wrong that nobody reads the rest of it."""
 
 
 class Report:
@@ -29,8 +34,13 @@ class Report:
         return tuple(self._faults)
 
     def refuse(self, pointer: str, message: str, fix: Patch | None = None) -> None:
-        """Note a fault: where it is, a sentence that says what is allowed, and what mends it."""
+        """Note a fault: where it is, a sentence that says what is allowed, and what mends it.
+
+        Raises TooManyFaults once a few thousand are found: a hostile body holds 300,000.
+        """
         self._faults.append(Fault(pointer, message, fix))
+        if len(self._faults) >= _MOST_FOUND:
+            raise TooManyFaults
 
 
 def child(pointer: str, *keys: str | int) -> str:

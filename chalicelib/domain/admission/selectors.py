@@ -8,6 +8,8 @@ from chalicelib.domain.admission.names import is_label_key, is_label_value
 from chalicelib.domain.admission.report import LONGEST_ECHO, Patch, Report, add, child
 from chalicelib.domain.model import JsonObject
 
+# A selector of more labels than this is no slip of the pen: no fix would be read.
+_MOST_ADDED: Final = 16
 _WITH_VALUES: Final = ("In", "NotIn")
 
 
@@ -88,7 +90,7 @@ def _check_match(spec: JsonObject, labels: Mapping[str, str], at: str, report: R
     if not _expressions_hold(spec["selector"], {**labels, **wanted}):
         report.refuse(pointer, message)
     elif missed:
-        usable = all(map(_is_usable, missed, missed.values()))
+        usable = len(missed) <= _MOST_ADDED and all(map(_is_usable, missed, missed.values()))
         template_at = child(at, "template")
         fix = _add_labels(spec["template"], missed, template_at) if usable else None
         report.refuse(pointer, message, fix)

@@ -90,16 +90,16 @@ def rule_of(route: Any) -> Any:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda route: rule_of(route).update(match="Host(`bank.example`)"), "elsewhere"),
+        (lambda route: rule_of(route).update(match="Host(`bank.example`)"), "something else"),
         (
             lambda route: rule_of(route).update(match=f"Host(`{HOST}`) || Host(`bank.example`)"),
-            "elsewhere",
+            "something else",
         ),
-        (lambda route: rule_of(route)["services"][0].update(name="other"), "elsewhere"),
-        (lambda route: rule_of(route)["services"][0].update(port=81), "elsewhere"),
-        (lambda route: rule_of(route)["services"][0].update(namespace="other"), "elsewhere"),
-        (lambda route: route["spec"]["routes"].append(rule_of(route)), "elsewhere"),
-        (lambda route: route.update(spec={}), "elsewhere"),
+        (lambda route: rule_of(route)["services"][0].update(name="other"), "something else"),
+        (lambda route: rule_of(route)["services"][0].update(port=81), "something else"),
+        (lambda route: rule_of(route)["services"][0].update(namespace="other"), "something else"),
+        (lambda route: route["spec"]["routes"].append(rule_of(route)), "something else"),
+        (lambda route: route.update(spec={}), "something else"),
         (lambda route: route["metadata"].update(labels={"friends-api/uid": "x"}), "not the API's"),
         (lambda route: route["metadata"].pop("labels"), "not the API's"),
     ],

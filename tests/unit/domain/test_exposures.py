@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.backends import find_port, require_port
 from chalicelib.domain.dns import is_host_name
-from chalicelib.domain.errors import ApiError, InvalidInput, NotFound, Refused
+from chalicelib.domain.errors import ApiError, Conflict, InvalidInput, NotFound
 from chalicelib.domain.exposures import (
     ExposeRequest,
     exposure_name_fault,
@@ -247,7 +247,7 @@ def test_g06_a_row_that_no_request_could_have_made_is_refused(fields: dict[str, 
         (create_service_manifest(ports=[{"port": 81}]), NotFound, "port_not_found"),
         (create_service_manifest(ports=[]), NotFound, "port_not_found"),
         (create_service_manifest(ports=[{"port": 80, "protocol": "UDP"}]), NotFound, None),
-        (create_service_manifest(type="ExternalName"), Refused, "service_not_exposable"),
+        (create_service_manifest(type="ExternalName"), Conflict, "service_not_exposable"),
     ],
 )
 def test_g05_g11_the_service_is_there_has_the_port_and_stays_inside(

@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib.domain.admission import MOST_FAULTS, MOST_MANIFESTS, admit
 from chalicelib.domain.errors import Refused
+from chalicelib.domain.tiers import TIERS
 from infra.local import kube_apply, kube_objects, kube_validation
 from infra.local.kube_defaults import with_defaults
 from infra.local.kube_pod_security import describe_violations
@@ -131,3 +132,16 @@ def test_an_answer_stays_small() -> None:
     assert refusal is not None
     assert len(refusal.faults) == MOST_FAULTS
     assert refusal.message.startswith(f"The request has {MOST_FAULTS + 1} faults, of which details")
+
+
+def test_d01_a_body_full_of_faults_is_told_quickly() -> None:
+    """Not a timed test: what is counted is how much is looked at before it is enough."""
+    containers: list[Any] = [{} for _ in range(870)]
+    manifests = [
+        (f"/{number}", create_deployment_manifest(f"m{number}", pod={"containers": containers}))
+        for number in range(90)
+    ]
+    with pytest.raises(Refused) as refusal:
+        admit(manifests, friend_id="alice", tier=TIERS["default"])
+    assert len(refusal.value.faults) == MOST_FAULTS
+    assert "3000 faults" in refusal.value.message

@@ -144,6 +144,18 @@ def test_a10_harmless_annotations_pass() -> None:
     assert sent["metadata"]["annotations"] == annotations
 
 
+def test_a11_managed_by_may_name_anybody_but_us() -> None:
+    label = "app.kubernetes.io/managed-by"
+    assert not faults_of(with_metadata(create_config_map_manifest(), labels={label: "Helm"}))
+    ours = with_metadata(create_config_map_manifest(), labels={label: "friends-api"})
+    assert_mended(ours, "/metadata/labels/app.kubernetes.io~1managed-by")
+
+
+def test_a10_a_checksum_that_restarts_pods_is_allowed() -> None:
+    manifest = with_metadata(create_config_map_manifest(), annotations={"checksum/config": "1f"})
+    assert not faults_of(manifest)
+
+
 @pytest.mark.parametrize(
     "key",
     [
@@ -151,7 +163,11 @@ def test_a10_harmless_annotations_pass() -> None:
         "friends-api/uid",
         "friends-api/anything",
         "Friends-API/uid",
-        "app.kubernetes.io/managed-by",
+        "kueue.x-k8s.io/queue-name",
+        "sidecar.istio.io/inject",
+        "linkerd.io/inject",
+        "azure.workload.identity/use",
+        "admission.datadoghq.com/enabled",
         "app.kubernetes.io/created-by",
         "pod-template-hash",
         "controller-uid",

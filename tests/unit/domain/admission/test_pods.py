@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.admission import admit
+from chalicelib.domain.errors import Refused
+from chalicelib.domain.tiers import TIERS
 from tests.manifests import create_container, create_deployment_manifest, create_job_manifest
 from tests.unit.domain.admission.requests import (
     WORKLOADS,
@@ -655,3 +658,16 @@ def test_a_pod_may_have_a_deadline() -> None:
 def test_a_deployments_pods_have_no_deadline(seconds: int) -> None:
     manifest = create_deployment_manifest(pod={"activeDeadlineSeconds": seconds})
     assert_mended(manifest, f"{POD_AT}/activeDeadlineSeconds")
+
+
+@pytest.mark.parametrize("kind", ["containers", "initContainers"])
+def test_b14_a_pod_has_so_many_containers_at_most(kind: str) -> None:
+    tiny = {"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"cpu": "1m", "memory": "1Mi"}}
+    many = [create_container(name=f"c{number}", resources=tiny) for number in range(17)]
+    with pytest.raises(Refused) as refusal:
+        admit(
+            [("", create_deployment_manifest(pod={kind: many}))],
+            friend_id="alice",
+            tier=TIERS["default"],
+        )
+    assert f"/spec/template/spec/{kind}" in [each.path for each in refusal.value.faults]
