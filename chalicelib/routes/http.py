@@ -22,6 +22,7 @@ _NAME_RULE: Final = (
 )
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 _WHOLE_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,63}")
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -69,8 +70,9 @@ class Request:
 
     def prefers(self, preference: str) -> bool:
         """Tell whether a Prefer header asks for this (RFC 7240); what is unknown is ignored."""
-        wishes = ",".join(self.headers.get("prefer", ())).split(",")
-        return any(wish.split(";")[0].strip().lower() == preference for wish in wishes)
+        said = _QUOTED.sub('""', ",".join(self.headers.get("prefer", ())))
+        wishes = (wish.split(";")[0].replace('=""', "").strip().lower() for wish in said.split(","))
+        return preference in wishes
 
     def friend_id(self) -> str:
         """Return the friend's id from the path."""

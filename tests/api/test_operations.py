@@ -212,6 +212,24 @@ def test_respond_async_is_202_and_runs_by_invocation(
     assert value_of(cluster) == "1"
 
 
+@pytest.mark.parametrize(
+    ("prefer", "status"),
+    [
+        ("respond-async", 202),
+        ("Respond-Async; wait=10", 202),
+        ('return=minimal, respond-async=""', 202),
+        (["wait=5", "respond-async"], 202),
+        ('foo="a, respond-async, b"', 200),
+        ("respond-asynchronously", 200),
+        ("", 200),
+    ],
+)
+def test_a_preference_is_read_as_rfc_7240_spells_it(
+    api: Api, prefer: str | list[str], status: int
+) -> None:
+    assert api.post(APPLY, config_map(), headers={"Prefer": prefer}).status == status
+
+
 def test_wait_ready_follows_the_rollout_to_its_end(api: Api, invocations: list[Any]) -> None:
     answer = api.post(f"{APPLY}?wait=ready", [create_deployment_manifest(name="web"), config_map()])
     assert answer.status == 202
