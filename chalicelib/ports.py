@@ -43,7 +43,7 @@ class FriendStore(Protocol):
         """Return the id of the friend that owns the identity, or None. One point read."""
 
     def statuses_of(self, agent_id: str) -> Mapping[str, FriendshipStatus]:
-        """Return what the agent is to each friend that it knows, by friend id."""
+        """Return what the agent is to each friend that it knows, by the friends' uids."""
 
     def create(self, friend: Friend, friendship: Friendship | None) -> None:
         """Record a new friend, its claims and its first friendship: all of them, or none.

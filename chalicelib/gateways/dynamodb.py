@@ -93,7 +93,7 @@ class DynamoFriendStore:
             KeyConditionExpression="agent_pk = :agent",
             ExpressionAttributeValues=to_item({":agent": f"{_AGENT_PREFIX}{agent_id}"}),
         )
-        return {item["agent_sk"]: FriendshipStatus(item["status"]) for item in items}
+        return {item["uid"]: FriendshipStatus(item["status"]) for item in items}
 
     def create(self, friend: Friend, friendship: Friendship | None) -> None:
         """See FriendStore."""

@@ -69,18 +69,28 @@ class Friends:
     def list_page(self, principal: Principal, *, limit: int, after: str | None) -> FriendPage:
         """Return a page of the friends that the principal may act for, sorted by id.
 
-        The page holds fewer than limit friends where some are out of the principal's bounds.
+        It starts where the last friend of the page before ends, and never names one who is out of
+        the principal's bounds.
         """
         page, statuses = both(
             partial(self.store.list_page, limit=limit, after=after),
             partial(self._statuses_of, principal),
         )
-        permitted = (
-            friend
-            for friend in page.friends
-            if self.access.permits(principal, statuses.get(friend.id))
-        )
-        return FriendPage(tuple(permitted), page.after)
+        permits = partial(self._is_permitted, principal, statuses)
+        found = list(filter(permits, page.friends))
+        if len(found) == len(page.friends):
+            return page
+        # Some are out of bounds: their places go to those who follow.
+        while page.after is not None and len(found) <= limit:
+            page = self.store.list_page(limit=limit, after=page.after)
+            found += filter(permits, page.friends)
+        shown = tuple(found[:limit])
+        return FriendPage(shown, shown[-1].id if len(found) > limit else None)
+
+    def _is_permitted(
+        self, principal: Principal, statuses: Mapping[str, FriendshipStatus], friend: Friend
+    ) -> bool:
+        return self.access.permits(principal, statuses.get(friend.uid))
 
     def find(self, principal: Principal, identity: Identity) -> Friend | None:
         """Return the friend behind a platform id, or None, also where it is out of bounds."""

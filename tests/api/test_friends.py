@@ -1,5 +1,6 @@
 """Friends over HTTP: registered, found, read, changed, and known to agents."""
 
+import base64
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +74,22 @@ def test_pages_follow_one_another_without_gap_or_repeat(api: Api) -> None:
         link = re.fullmatch(r'<(\?[^>]+)>; rel="next"', answer.headers.get("Link", ""))
         url = f"/api/friends{link[1]}" if link else ""
     assert (seen, pages) == (ids, 3)
+
+
+def test_an_agents_pages_are_full_and_name_nobody_out_of_bounds(api: Api) -> None:
+    for number in range(6):
+        api.register_friend(f"friend{number}")
+    for number in (0, 1, 3, 5):
+        api.put(f"/api/friends/friend{number}/agents/mochi", {"status": "blocked"})
+    first = api.get("/api/friends?limit=1", token=AGENT_TOKEN)
+    assert [each["id"] for each in first.json] == ["friend2"]
+    link = re.fullmatch(r'<(\?[^>]+)>; rel="next"', first.headers["Link"])
+    assert link is not None
+    cursor = base64.urlsafe_b64encode(b"friend2").decode().rstrip("=")
+    assert f"cursor={cursor}" in link[1]
+    second = api.get(f"/api/friends{link[1]}", token=AGENT_TOKEN)
+    assert [each["id"] for each in second.json] == ["friend4"]
+    assert "Link" not in second.headers
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "limit=1&limit=2", "page=2"])
