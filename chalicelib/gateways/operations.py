@@ -11,6 +11,7 @@ Manifests are kept compressed: what a write costs grows with the size of its ite
 import json
 import zlib
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from chalicelib.domain.errors import NotFound
@@ -264,6 +265,14 @@ def _operation_item(operation: Operation, *, owner: str | None) -> Item:
     return item if owner is None else item | {"lease_owner": owner}
 
 
+def _to_result(result: JsonObject | None) -> JsonObject | None:
+    if result is None:
+        return None
+    return {
+        name: int(value) if isinstance(value, Decimal) else value for name, value in result.items()
+    }
+
+
 def _to_operation(item: Item) -> Operation:
     return Operation(
         id=item["sk"],
@@ -273,7 +282,7 @@ def _to_operation(item: Item) -> Operation:
         type=OperationType(item["type"]),
         status=OperationStatus(item["status"]),
         manifests=tuple(json.loads(zlib.decompress(bytes(item["manifests"])))),
-        results=tuple(item["results"]),
+        results=tuple(map(_to_result, item["results"])),
         wait=item["wait"],
         created_at=item["created_at"],
         requested_by=item["requested_by"],

@@ -37,7 +37,7 @@ def unexpose(services: Services, request: Request) -> Answer:
     dry_run = request.flag("dry_run")
     request.no_body()
     services.exposures.remove(request.principal, friend_id, name, request.deadline, dry_run=dry_run)
-    return Answer({"ok": True})
+    return Answer({"ok": True, "dry_run": True} if dry_run else {"ok": True})
 
 
 def list_domains(services: Services, request: Request) -> Answer:
@@ -57,7 +57,8 @@ def _expose(
     exposed = services.exposures.expose(
         request.principal, friend_id, wanted, request.deadline, dry_run=dry_run
     )
-    return Answer({"ok": True, **_present(exposed)})
+    rehearsed = {"dry_run": True} if dry_run else {}
+    return Answer({"ok": True, **rehearsed, **_present(exposed)})
 
 
 def _present(exposed: Exposed) -> dict[str, object]:

@@ -5,7 +5,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Final
 
-from chalicelib.domain.admission import admit
+from chalicelib.domain.admission import MOST_MANIFESTS, admit
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.model import JsonObject
 from chalicelib.domain.operations import (
@@ -86,7 +86,7 @@ def _rehearse(services: Services, request: Request, wanted: ApplyRequest, _: Att
     operation = services.operations.rehearse(request.principal, wanted, request.deadline)
     answer = _answer(request, operation)
     shown = answer.body["operation"] | {"id": None, "url": None, "dry_run": True}
-    return Answer(answer.body | {"operation": shown}, answer.status)
+    return Answer(answer.body | {"dry_run": True, "operation": shown}, answer.status)
 
 
 def _answer(request: Request, operation: Operation) -> Answer:
@@ -121,7 +121,9 @@ def _manifests_in(body: object) -> Sequence[tuple[str, object]]:
     at, manifests = "", body
     if isinstance(body, dict) and set(body) == {"manifests"}:
         at, manifests = "/manifests", body["manifests"]
-    if isinstance(manifests, list) and manifests:
+    if manifests == []:
+        raise invalid(at, f"Send 1 to {MOST_MANIFESTS} manifests in one request.")
+    if isinstance(manifests, list):
         return [(f"{at}/{position}", each) for position, each in enumerate(manifests)]
     if isinstance(manifests, dict):
         return [(at, manifests)]

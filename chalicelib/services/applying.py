@@ -82,6 +82,9 @@ class Sending:
         else:
             change = _change_of(applied, self.observed.get(ref))
             result = shown | {"status": "applied", "change": change}
+            generation = applied.manifest["metadata"].get("generation")
+            if isinstance(generation, int):
+                result["generation"] = generation
         self.keep(position, result)
         return result
 

@@ -144,7 +144,7 @@ class Executor:
         if failed:
             msg = (
                 f"{failed} of {len(results)} objects failed: results has the reason of each. "
-                "The rest stand; correct these and apply them again."
+                "Correct these and apply them again; whatever did not fail stands."
             )
             return Executed(self.refuse(operation, Refused(msg, code="objects_refused")))
         moment = timestamp(self.now())

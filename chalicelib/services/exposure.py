@@ -224,7 +224,8 @@ class Exposures:
         cluster = self.clusters.open(site.friend.cluster, deadline)
         route = build_ingress_route(site.friend, exposure)
         judged = cluster.apply(route, force=True, dry_run=True).manifest
-        return Exposed(exposure, self._check(site, found, judged))
+        planned = Record("planned", build_record(exposure, domain))
+        return Exposed(exposure, self._check(site, [planned], judged))
 
     def _converge_record(self, exposure: Exposure, domain: Domain, deadline: Deadline) -> Record:
         """Have the zone hold exactly our record of this name, and return it."""

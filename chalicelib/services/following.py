@@ -84,7 +84,7 @@ class Follower:
         observed = Observation(deployments=deployments, jobs=jobs, pods=pods, events=events)
         with well_formed():
             return [
-                READY if _is_done(each, result) else judge(ref_of(each), observed)
+                READY if _is_done(each, result) else _judge_one(each, result, observed)
                 for each, result in zip(operation.manifests, operation.results, strict=True)
             ]
 
@@ -116,6 +116,18 @@ class Follower:
     ) -> Operation:
         moment = timestamp(self.now())
         return replace(operation, status=status, finished_at=moment, error=error, code=code)
+
+
+def _judge_one(manifest: JsonObject, result: JsonObject | None, observed: Observation) -> Verdict:
+    """Return the verdict on what this operation has applied, and not on what came after it."""
+    ref = ref_of(manifest)
+    applied = (result or {}).get("generation")
+    if ref.kind == kinds.DEPLOYMENT and applied is not None:
+        found = [each for each in observed.deployments if each["metadata"]["name"] == ref.name]
+        if any(each["metadata"].get("generation", 0) > applied for each in found):
+            msg = "The Deployment was changed again before this rollout came to its end."
+            return Verdict(Readiness.FAILED, "superseded", msg)
+    return judge(ref, observed)
 
 
 def _is_done(manifest: JsonObject, result: JsonObject | None) -> bool:

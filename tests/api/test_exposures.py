@@ -210,12 +210,13 @@ def test_a_dry_run_answers_alike_and_changes_nothing(
     api: Api, cloudflare: CloudflareDouble, cluster: ClusterClient
 ) -> None:
     answer = api.post(f"{EXPOSE}?dry_run=true", APP)
-    assert (answer.status, answer.json["hostname"]) == (200, HOST)
+    assert (answer.status, answer.json["hostname"], answer.json["dry_run"]) == (200, HOST, True)
+    assert failing(answer.json) == []
     assert records(cloudflare) == []
     assert cluster.find(f"{ROUTES}/expose-my-app") is None
     assert api.get(EXPOSE).json == []
     api.post(EXPOSE, APP)
-    assert api.delete(f"{EXPOSE}/my-app?dry_run=true").json == {"ok": True}
+    assert api.delete(f"{EXPOSE}/my-app?dry_run=true").json == {"ok": True, "dry_run": True}
     assert records(cloudflare) == [("CNAME", HOST, TARGET)]
 
 

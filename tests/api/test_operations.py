@@ -85,7 +85,13 @@ def test_a_short_apply_is_answered_with_its_results(api: Api, invocations: list[
     assert answer.status == 200, answer.text
     assert answer.json["ok"] is True
     assert answer.json["results"] == [
-        {"kind": "Deployment", "name": "web", "status": "applied", "change": "created"},
+        {
+            "kind": "Deployment",
+            "name": "web",
+            "status": "applied",
+            "change": "created",
+            "generation": 1,
+        },
         {"kind": "ConfigMap", "name": "settings", "status": "applied", "change": "created"},
     ]
     operation = answer.json["operation"]
@@ -249,6 +255,17 @@ def test_wait_ready_says_why_it_does_not_run(
     assert operation["status"] == "failed"
     assert (operation["code"], operation["results"][0]["ready"]) == ("image_pull", False)
     assert sum(clock.slept) < 60
+
+
+def test_a_wait_that_a_later_apply_overtakes_says_so(api: Api, invocations: list[Any]) -> None:
+    first = api.post(f"{APPLY}?wait=ready", create_broken_deployment()).json["operation"]
+    event = invocations.pop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chalicelib.services.following._ENOUGH_SECONDS", 1000)
+        api.run_operation(event)
+    assert api.post(APPLY, create_deployment_manifest("web")).status == 200
+    api.deliver(invocations)
+    assert (read(api, first)["status"], read(api, first)["code"]) == ("failed", "superseded")
 
 
 def test_waiting_blocks_no_later_apply_and_is_handed_on_in_time(
