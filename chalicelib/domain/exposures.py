@@ -14,7 +14,7 @@ from typing import Final
 from chalicelib.domain.admission.names import is_label_value, is_service_label
 from chalicelib.domain.dns import LONGEST_HOST_NAME, Domain, is_host_name
 from chalicelib.domain.errors import Conflict, Fault, InvalidInput, NotFound
-from chalicelib.domain.fields import FRIEND_ID
+from chalicelib.domain.fields import FRIEND_ID, invalid_fields, unknown_fields
 from chalicelib.domain.model import Exposure, JsonObject
 
 DEFAULT_PORT: Final = 80
@@ -56,7 +56,7 @@ def parse_expose(body: JsonObject, domains: Sequence[Domain], friend_id: str) ->
         "domain": partial(_domain_fault, tuple(by_name)),
     }
     values = {"port": DEFAULT_PORT, "domain": domains[0].name, **body}
-    faults = _unknown_fields(body, tuple(checks))
+    faults = unknown_fields(body, tuple(checks))
     for name, fault_of in checks.items():
         fault = fault_of(values[name]) if name in values else "is required."
         if fault:
@@ -64,7 +64,7 @@ def parse_expose(body: JsonObject, domains: Sequence[Domain], friend_id: str) ->
     if not faults:
         faults += _length_faults(hostname_of(values["name"], friend_id, values["domain"]))
     if faults:
-        raise _invalid(faults)
+        raise invalid_fields(faults)
     domain = by_name[values["domain"]]
     return ExposeRequest(values["name"], values["service"], values["port"], domain)
 
@@ -157,20 +157,3 @@ def _length_faults(hostname: str) -> list[Fault]:
     if len(hostname) <= LONGEST_HOST_NAME:
         return []
     return [Fault("/name", f"name makes a host name of over {LONGEST_HOST_NAME} characters.")]
-
-
-def _unknown_fields(body: JsonObject, known: tuple[str, ...]) -> list[Fault]:
-    listed = ", ".join(known)
-    return [
-        Fault(
-            f"/{name[:64].replace('~', '~0').replace('/', '~1')}",
-            f"{name[:64]!r} cannot be set here. Known fields: {listed}.",
-        )
-        for name in body
-        if name not in known
-    ]
-
-
-def _invalid(faults: list[Fault]) -> InvalidInput:
-    more = f" (And {len(faults) - 1} more: see details.)" if len(faults) > 1 else ""
-    return InvalidInput(f"{faults[0].message}{more}", faults=tuple(faults))

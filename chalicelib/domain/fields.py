@@ -56,13 +56,13 @@ class NewFriend:
 
 def parse_new_friend(body: JsonObject, cluster_names: Sequence[str]) -> NewFriend:
     """Return the friend that the body asks for. Raises InvalidInput with every fault."""
-    faults = _unknown_fields(body, ("id", *_CONTACT_FIELDS, "cluster"))
+    faults = unknown_fields(body, ("id", *_CONTACT_FIELDS, "cluster"))
     faults += _check(body, "id", friend_id_fault, required=True)
     faults += _check(body, "display_name", _display_name_fault, required=True)
     faults += _check(body, "cluster", partial(_choice_fault, cluster_names))
     faults += _contact_faults(body)
     if faults:
-        raise _invalid(faults)
+        raise invalid_fields(faults)
     contact = Contact(**_contact_values(body))
     _require_reachable(contact)
     return NewFriend(body["id"], contact, body.get("cluster") or cluster_names[0])
@@ -73,7 +73,7 @@ def parse_contact_changes(body: JsonObject) -> JsonObject:
 
     Raises InvalidInput with every fault; the body must name at least one field.
     """
-    faults = _unknown_fields(body, _CONTACT_FIELDS)
+    faults = unknown_fields(body, _CONTACT_FIELDS)
     if not body:
         faults.append(Fault("", f"Name at least one of: {', '.join(_CONTACT_FIELDS)}."))
     if "display_name" in body and body["display_name"] is None:
@@ -81,7 +81,7 @@ def parse_contact_changes(body: JsonObject) -> JsonObject:
     faults += _check(body, "display_name", _display_name_fault)
     faults += _contact_faults(body)
     if faults:
-        raise _invalid(faults)
+        raise invalid_fields(faults)
     return _contact_values(body)
 
 
@@ -97,10 +97,10 @@ def merge_contact(contact: Contact, changes: JsonObject) -> Contact:
 
 def parse_friendship_status(body: JsonObject) -> FriendshipStatus:
     """Return the status that the body names. Raises InvalidInput with every fault."""
-    faults = _unknown_fields(body, ("status",))
+    faults = unknown_fields(body, ("status",))
     faults += _check(body, "status", partial(_choice_fault, tuple(FriendshipStatus)), required=True)
     if faults:
-        raise _invalid(faults)
+        raise invalid_fields(faults)
     return FriendshipStatus(body["status"])
 
 
@@ -144,7 +144,7 @@ def parse_identity(platform: Platform, value: str) -> Identity:
     fault = _platform_fault(platform)(value)
     if fault:
         hint = " In a URL, write + as %2B." if value.startswith(" ") else ""
-        raise _invalid([Fault(f"?{platform.field}", f"{platform.field} {fault}{hint}")])
+        raise invalid_fields([Fault(f"?{platform.field}", f"{platform.field} {fault}{hint}")])
     if platform is Platform.DISCORD:
         return Identity(platform, value)
     if jid := _JID.fullmatch(value):
@@ -197,7 +197,8 @@ def _check(
     return [Fault(f"/{name}", f"{name} {fault}")] if fault else []
 
 
-def _unknown_fields(body: JsonObject, known: tuple[str, ...]) -> list[Fault]:
+def unknown_fields(body: JsonObject, known: tuple[str, ...]) -> list[Fault]:
+    """Return a fault for each field of the body that is not known here."""
     listed = ", ".join(known)
     return [
         Fault(f"/{_pointer(name)}", f"{name[:64]!r} cannot be set here. Known fields: {listed}.")
@@ -270,9 +271,10 @@ def _require_reachable(contact: Contact) -> None:
             f"The friend would prefer {channel} but have no {channel.field}: "
             "send an id there, or another preferred_channel (null for none)."
         )
-        raise _invalid([Fault("/preferred_channel", message)])
+        raise invalid_fields([Fault("/preferred_channel", message)])
 
 
-def _invalid(faults: list[Fault]) -> InvalidInput:
+def invalid_fields(faults: list[Fault]) -> InvalidInput:
+    """Return the error that tells all of the faults, and the first in its sentence."""
     more = f" (And {len(faults) - 1} more: see details.)" if len(faults) > 1 else ""
     return InvalidInput(f"{faults[0].message}{more}", faults=tuple(faults))

@@ -11,7 +11,6 @@ import itertools
 import json
 import logging
 import math
-import random
 import re
 import threading
 import time
@@ -24,6 +23,7 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
 from chalicelib.domain.errors import ApiError
 from chalicelib.domain.model import JsonObject
+from chalicelib.gateways.backoff import backoff_seconds
 from chalicelib.gateways.cloudflare_errors import (
     NO_ANSWER,
     DnsAnswer,
@@ -54,8 +54,6 @@ _CHUNK: Final = 64 * 1024
 _CONNECT_SECONDS: Final = 3.0
 _READ_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 5
-_FIRST_DELAY_SECONDS: Final = 0.1
-_LONGEST_DELAY_SECONDS: Final = 2.0
 # A longer wait is not slept through, but told to the caller.
 _LONGEST_WAIT_SECONDS: Final = 30
 # The rest of the budget is for whoever else uses the token's account.
@@ -178,7 +176,7 @@ class CloudflareDns:
                     continue
             if not answer.may_pass or tries >= _ATTEMPTS:
                 return answer
-            delay = answer.retry_after_seconds or _backoff(tries)
+            delay = answer.retry_after_seconds or backoff_seconds(tries)
             if delay > _LONGEST_WAIT_SECONDS or delay >= deadline.remaining_seconds:
                 return answer
             _log.warning(
@@ -375,8 +373,3 @@ def _parse_record(value: object) -> Record:
         raise not_understood()
     record_id, name, kind, content, comment = texts
     return Record(record_id, RecordSpec(name.lower(), kind, content, proxied, comment))
-
-
-def _backoff(tries: int) -> float:
-    longest = min(_LONGEST_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2**tries)
-    return random.uniform(_FIRST_DELAY_SECONDS / 2, longest)  # noqa: S311 - jitter, no secret

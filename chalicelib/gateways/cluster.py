@@ -8,7 +8,6 @@ else. The client is imported when a cluster is first used, so that other routes 
 import itertools
 import json
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import NotFound, UpstreamFailed, not_understood
 from chalicelib.domain.kinds import Kind, ObjectRef, ref_of
 from chalicelib.domain.model import JsonObject
+from chalicelib.gateways.backoff import backoff_seconds
 from chalicelib.gateways.cluster_errors import (
     NO_ANSWER,
     AlreadyExists,
@@ -45,8 +45,6 @@ _MOST_PAGES: Final = 10
 _CONNECT_SECONDS: Final = 3.0
 _READ_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 5
-_FIRST_DELAY_SECONDS: Final = 0.1
-_LONGEST_DELAY_SECONDS: Final = 2.0
 _KUBECONFIG_SECONDS: Final = 300.0
 # What a Secret's own values and their copies are called in its JSON.
 _VALUE_FIELDS: Final = ("data", "stringData")
@@ -230,7 +228,7 @@ class _OpenCluster:
                 continue
             if not call.may_pass(answer) or tries >= _ATTEMPTS:
                 return answer, tries
-            delay = answer.retry_after_seconds or _backoff(tries)
+            delay = answer.retry_after_seconds or backoff_seconds(tries)
             if delay >= self._deadline.remaining_seconds:
                 return answer, tries
             _log.warning(
@@ -354,11 +352,6 @@ def _require_success(answer: ClusterAnswer) -> None:
 
 def _dry_run(dry_run: bool) -> list[tuple[str, str]]:  # noqa: FBT001 - a pass-through of the port's flag
     return [("dryRun", "All")] if dry_run else []
-
-
-def _backoff(tries: int) -> float:
-    longest = min(_LONGEST_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2**tries)
-    return random.uniform(_FIRST_DELAY_SECONDS / 2, longest)  # noqa: S311 - jitter, no secret
 
 
 def _bytes(body: object) -> bytes:

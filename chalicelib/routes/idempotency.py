@@ -43,8 +43,9 @@ def once(
 
     body is the parsed body: the same JSON, spaced or ordered differently, is the same request.
     permit, where given, raises Forbidden for a caller that may not see a kept answer any more.
-    Kept are successes and refusals of the request itself (400, 422); what depends on the state of
-    the world is decided anew, so that trying again works once it has changed.
+    Kept is whatever run returns (an apply's 422 too: its operation stands), and what it raises as
+    a refusal of the request itself (400, 422); other errors depend on the state of the world and
+    are decided anew, so that trying again works once that has changed.
     """
     key = request.idempotency_key()
     if key is None:

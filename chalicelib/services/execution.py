@@ -112,11 +112,6 @@ class Executor:
             return Executed(self.refuse(operation, error))
         return self.judge(operation, found)
 
-    def give_up(self, executed: Executed) -> Operation:
-        """Return the operation as failed for good, by the error that kept it from going on."""
-        operation, error = executed.operation, executed.error
-        return operation if error is None else self.refuse(operation, error)
-
     def _next_cluster(self, turn: Turn) -> Cluster | None:
         if not turn.has_time:
             return None

@@ -151,7 +151,7 @@ class Exposures:
         require_staying(record.friend)
         exposure = self._build(record, wanted)
         cluster = self.clusters.open(record.friend.cluster, deadline)
-        seen = _see(cluster, record.friend, wanted)
+        seen = _see(cluster, record.friend, exposure, wanted)
         site = Site(record.friend, exposure, wanted.domain, seen)
         if dry_run:
             return self._rehearse(site, wanted.domain, deadline)
@@ -341,7 +341,7 @@ class Exposures:
             raise Conflict(msg, code="exposure_busy", retry_after_seconds=2) from error
 
 
-def _see(cluster: Cluster, friend: Friend, wanted: ExposeRequest) -> Seen:
+def _see(cluster: Cluster, friend: Friend, exposure: Exposure, wanted: ExposeRequest) -> Seen:
     """Return what the namespace holds of the exposure's concern, read side by side.
 
     Raises NotFound for a Service or a port that is not there.
@@ -351,7 +351,7 @@ def _see(cluster: Cluster, friend: Friend, wanted: ExposeRequest) -> Seen:
         ObjectRef(kinds.NAMESPACE, inside),
         ObjectRef(kinds.SERVICE, wanted.service, inside),
         ObjectRef(kinds.NETWORK_POLICY, NETWORK_POLICY_NAME, inside),
-        ObjectRef(kinds.INGRESS_ROUTE, f"expose-{wanted.name}", inside),
+        ObjectRef(kinds.INGRESS_ROUTE, route_name(exposure), inside),
     )
     reads = [partial(get_as_list, cluster, ref) for ref in refs]
     namespaces, services, policies, routes, pods = side_by_side(

@@ -25,6 +25,7 @@ from chalicelib.services.access import Access
 from chalicelib.services.applying import Observed, Sending, observe
 from chalicelib.services.concurrency import both
 from chalicelib.services.execution import LEASE_SECONDS, Executor, Turn, new_lease
+from chalicelib.services.handing_on import hand_on
 from chalicelib.services.stale import retry_stale
 
 # More than this never fits the time of a request when a cluster is slow.
@@ -118,7 +119,7 @@ class Operations:
         record = self.access.load(principal, wanted.friend_id)
         if wanted.is_repeat and (earlier := self._recorded_by(record.friend, wanted)):
             if not earlier.status.is_final:
-                self._hand_on(earlier)
+                hand_on(self.dispatcher, earlier)
             return earlier
         require_staying(record.friend)
         _require_room(record.queue)
@@ -127,7 +128,7 @@ class Operations:
             return self._run_now(record, operation, deadline)
         with self._driven(operation):
             self.store.accept(record.queue, operation, None)
-        self._hand_on(operation)
+        hand_on(self.dispatcher, operation)
         return operation
 
     def _recorded_by(self, friend: Friend, wanted: ApplyRequest) -> Operation | None:
@@ -197,7 +198,7 @@ class Operations:
         except StaleVersion:
             raise
         except Exception:
-            self._hand_on(operation)
+            hand_on(self.dispatcher, operation)
             raise
 
     def _finish(self, operation: Operation, turn: Turn) -> Operation:
@@ -207,26 +208,18 @@ class Operations:
         except (ApiError, LeaseLost):
             # All is applied, but that is not recorded, or not by us: the worker makes sure.
             _log.warning("an operation could not be finished", extra={"operation": operation.id})
-            self._hand_on(operation)
+            hand_on(self.dispatcher, operation)
             return replace(operation, status=OperationStatus.RUNNING, finished_at=None)
         return operation
 
     def _hand_over(self, operation: Operation, turn: Turn) -> None:
         """Have the worker go on. That comes first: the rest only spares it work and waiting."""
-        self._hand_on(operation)
+        hand_on(self.dispatcher, operation)
         try:
             self.store.record(operation, turn.owner)
             self.store.release(turn.friend, turn.owner)
         except ApiError as error:
             _log.warning("a lease was left to run out", extra={"code": error.code})
-
-    def _hand_on(self, operation: Operation) -> None:
-        try:
-            self.dispatcher.dispatch(operation.friend_id, operation.id)
-        except ApiError as error:
-            # It is recorded: the next operation's invocation, or reconciliation, takes it along.
-            extra = {"operation": operation.id, "code": error.code}
-            _log.error("an operation could not be dispatched", extra=extra)
 
 
 def _require_room(queue: Queue) -> None:

@@ -23,6 +23,7 @@ from chalicelib.domain.operations import Operation, operation_id
 from chalicelib.ports import Claim, Dispatcher, LeaseLost, OperationStore
 from chalicelib.services.execution import Executed, Executor, Turn, new_lease
 from chalicelib.services.following import Follower, OutOfTurn
+from chalicelib.services.handing_on import hand_on
 
 # What must be left of an invocation to begin something: a batch, and recording how it went.
 _ENOUGH_SECONDS: Final = 20.0
@@ -126,17 +127,10 @@ class Worker:
                 gave_up = gave_up or code
             more = self.store.finish(friend, sequence, operation, turn.owner, keep=True)
             if operation is not None and operation.is_watched and operation.id != identifier:
-                self._have_followed(operation)
+                # The event that it came with may be lost; two that watch it do no harm.
+                hand_on(self.dispatcher, operation)
         if gave_up:
             raise Interrupted(gave_up)
-
-    def _have_followed(self, operation: Operation) -> None:
-        """Start what watches the operation: the event that it came with may be lost."""
-        try:
-            self.dispatcher.dispatch(operation.friend_id, operation.id)
-        except ApiError as error:
-            extra = {"operation": operation.id, "code": error.code}
-            _log.error("an operation could not be dispatched", extra=extra)
 
     def _settle(self, operation: Operation, turn: Turn) -> tuple[Operation, str]:
         """Return the operation with nothing left to send, and why it was given up, if it was."""
@@ -156,7 +150,7 @@ class Worker:
         if operation.attempts < _MOST_ATTEMPTS:
             # The lease is left to run out: until then, nobody troubles the upstream again.
             raise Interrupted(executed.error.code) from executed.error
-        return self.executor.give_up(executed), executed.error.code
+        return self.executor.refuse(executed.operation, executed.error), executed.error.code
 
     def _try(
         self, operation: Operation, turn: Turn, keep: Callable[[int, JsonObject], None]

@@ -600,7 +600,7 @@ def test_a_retry_after_beyond_the_deadline_ends_the_tries(
 def test_the_tries_end_with_the_deadline(
     dns: CloudflareDns, cloudflare: CloudflareDouble, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "_backoff", lambda _: 0.4)
+    monkeypatch.setattr(gateway, "backoff_seconds", lambda _: 0.4)
     cloudflare.fail_next(status=503, times=ATTEMPTS)
     deadline = Deadline.after(1, clock)
     with pytest.raises(UpstreamUnreachable):
