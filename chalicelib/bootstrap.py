@@ -17,6 +17,7 @@ from chalicelib.gateways.dispatcher import LambdaDispatcher
 from chalicelib.gateways.dynamodb import DynamoFriendStore
 from chalicelib.gateways.exposures import DynamoExposureStore
 from chalicelib.gateways.operations import DynamoOperationStore
+from chalicelib.gateways.seam import Seam
 from chalicelib.gateways.secrets import Secrets, SecretTokens
 from chalicelib.gateways.table import Table
 from chalicelib.gateways.workspace import S3Workspace
@@ -52,13 +53,19 @@ def wire(
     *,
     now: Callable[[], datetime] = utc_now,
     sleep: Callable[[float], None] = time.sleep,
+    seam: Seam | None = None,
 ) -> Dependencies:
-    """Build every part from the settings. Opens no connection."""
-    aws = AwsClients()
+    """Build every part from the settings. Opens no connection.
+
+    All that leaves passes the one seam.
+    """
+    seam = seam or Seam()
+    aws = AwsClients(seam)
     secrets = Secrets(aws)
     clusters = KubernetesClusters(
         lambda name: secrets.read(f"{settings.kubeconfig_secret_prefix}{name}"),
         allow_loopback=settings.allow_loopback_cluster,
+        seam=seam,
     )
     table = Table(aws, settings.table_name)
     store, operations = DynamoFriendStore(table), DynamoOperationStore(table)
@@ -81,7 +88,9 @@ def wire(
             store=DynamoExposureStore(table),
             clusters=clusters,
             dns=CloudflareDns(
-                lambda: secrets.read(settings.cloudflare_secret), url=settings.cloudflare_url
+                lambda: secrets.read(settings.cloudflare_secret),
+                url=settings.cloudflare_url,
+                seam=seam,
             ),
             domains=settings.domains,
             layout=settings.layout,

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import boto3
 from botocore.config import Config
@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from chalicelib.domain.errors import UpstreamFailed, UpstreamUnreachable
+from chalicelib.gateways.seam import Seam, SeamedClient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -57,8 +58,9 @@ def error_code(error: ClientError) -> str:
 class AwsClients:
     """The clients, each made once, when it is first used: making one takes longer than a call."""
 
-    def __init__(self) -> None:
+    def __init__(self, seam: Seam | None = None) -> None:
         """Make nothing yet."""
+        self._seam = seam or Seam()
         # A session makes one client at a time; reads that go out side by side may both ask.
         self._lock = threading.RLock()
 
@@ -69,26 +71,27 @@ class AwsClients:
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
         """The DynamoDB client."""
-        with self._lock:
-            return self._session.client("dynamodb", config=CLIENT_CONFIG)
+        return cast("DynamoDBClient", self._make("dynamodb"))
 
     @cached_property
     def s3(self) -> "S3Client":
         """The S3 client."""
-        with self._lock:
-            return self._session.client("s3", config=CLIENT_CONFIG)
+        return cast("S3Client", self._make("s3"))
 
     @cached_property
     def lambda_(self) -> "LambdaClient":
         """The Lambda client."""
-        with self._lock:
-            return self._session.client("lambda", config=CLIENT_CONFIG)
+        return cast("LambdaClient", self._make("lambda"))
 
     @cached_property
     def secretsmanager(self) -> "SecretsManagerClient":
         """The Secrets Manager client."""
+        return cast("SecretsManagerClient", self._make("secretsmanager"))
+
+    def _make(self, service: str) -> SeamedClient:
+        make = cast("Any", self._session.client)
         with self._lock:
-            return self._session.client("secretsmanager", config=CLIENT_CONFIG)
+            return SeamedClient(make(service, config=CLIENT_CONFIG), service, self._seam)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from chalicelib.domain.deadline import Deadline
@@ -32,6 +33,7 @@ from chalicelib.gateways.cloudflare_errors import (
     not_understood,
     rate_limited,
 )
+from chalicelib.gateways.seam import Outgoing, Seam
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -71,6 +73,7 @@ class CloudflareDns:
         self,
         read_token: Callable[[], str | None],
         *,
+        seam: Seam | None = None,
         url: str = API_URL,
         clock: Callable[[], float] = time.monotonic,
         budget: int = 1200,
@@ -81,6 +84,7 @@ class CloudflareDns:
         budget is how many requests Cloudflare takes in a window; 90 % of it are sent.
         """
         self._url = url.rstrip("/")
+        self._seam = seam or Seam()
         self._token = _CachedToken(read_token, clock)
         self._budget = _RequestBudget(int(budget * _BUDGET_SHARE), window_seconds, clock)
         self._session: Session | None = None
@@ -195,17 +199,19 @@ class CloudflareDns:
         # requests hands urllib3's own limits on, though its types do not say so.
         limits: Any = Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS, total=total)
         self._budget.take()
+        request = partial(
+            self._open_session().request,
+            call.method,
+            self._url + call.path,
+            params=call.query,
+            json=call.body,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=limits,
+            allow_redirects=False,
+            stream=True,
+        )
         try:
-            with self._open_session().request(
-                call.method,
-                self._url + call.path,
-                params=call.query,
-                json=call.body,
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=limits,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            with self._seam.send(call.outgoing, request) as response:
                 envelope = _read_envelope(response, until)
                 waits = response.headers.get("Retry-After", "")
                 return DnsAnswer(response.status_code, envelope, waits)
@@ -228,6 +234,11 @@ class _Call:
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: JsonObject | None = None
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """What the seam is told of the call."""
+        return Outgoing("cloudflare", f"{self.method} {self.path}", self.method != "GET")
 
 
 class _CachedToken:

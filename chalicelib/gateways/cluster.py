@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -29,6 +30,7 @@ from chalicelib.gateways.cluster_errors import (
     ClusterAnswer,
     cluster_error,
 )
+from chalicelib.gateways.seam import Outgoing, Seam
 from chalicelib.ports import Applied, Cluster, LogQuery, SecretSummary
 
 if TYPE_CHECKING:
@@ -59,10 +61,15 @@ class KubernetesClusters:
     _lock: ClassVar = threading.Lock()
 
     def __init__(
-        self, read_kubeconfig: Callable[[str], str | None], *, allow_loopback: bool
+        self,
+        read_kubeconfig: Callable[[str], str | None],
+        *,
+        allow_loopback: bool,
+        seam: Seam | None = None,
     ) -> None:
         """Remember how to find a kubeconfig by cluster name; nothing is read yet."""
         self._read_kubeconfig = read_kubeconfig
+        self.seam = seam or Seam()
         self._allow_loopback = allow_loopback
         self._clients: dict[str, tuple[float, DynamicClient]] = {}
 
@@ -244,17 +251,19 @@ class _OpenCluster:
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         read_seconds = self._deadline.bound(_READ_SECONDS)
+        request = partial(
+            client.request,
+            call.method,
+            call.path,
+            body=call.body,
+            query_params=list(call.query),
+            header_params={"Accept": "application/json, */*"},
+            content_type=call.content_type,
+            serialize=False,
+            _request_timeout=(min(_CONNECT_SECONDS, read_seconds), read_seconds),
+        )
         try:
-            answer = client.request(
-                call.method,
-                call.path,
-                body=call.body,
-                query_params=list(call.query),
-                header_params={"Accept": "application/json, */*"},
-                content_type=call.content_type,
-                serialize=False,
-                _request_timeout=(min(_CONNECT_SECONDS, read_seconds), read_seconds),
-            )
+            answer = self._clusters.seam.send(call.outgoing, request)
             return ClusterAnswer(answer.status, answer.headers, answer.data)
         except ApiException as error:
             # Status 0 is the client's word for a TLS failure.
@@ -273,6 +282,12 @@ class _Call:
     body: JsonObject | None = None
     content_type: str = _JSON
     newly_permitted: bool = False
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """What the seam is told of the call. A dry run changes nothing."""
+        is_write = self.method != "GET" and ("dryRun", "All") not in self.query
+        return Outgoing("cluster", f"{self.method} {self.path}", is_write)
 
     def may_pass(self, answer: ClusterAnswer) -> bool:
         """Tell whether the same call may succeed a moment after this answer."""
