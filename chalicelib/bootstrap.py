@@ -30,6 +30,7 @@ from chalicelib.services.friends import Friends
 from chalicelib.services.namespaces import Namespaces
 from chalicelib.services.operations import Operations
 from chalicelib.services.provisioning import Provisioner
+from chalicelib.services.teardown import Teardown
 from chalicelib.services.worker import Worker
 from chalicelib.settings import Settings
 
@@ -72,35 +73,38 @@ def wire(
     access = Access(store, require_relationship=settings.require_relationship)
     dispatcher = LambdaDispatcher(aws, settings.run_operation_function)
     executor = Executor(clusters, now)
+    workspace = S3Workspace(aws, settings.workspace_bucket)
+    exposures = Exposures(
+        access=access,
+        store=DynamoExposureStore(table),
+        clusters=clusters,
+        dns=CloudflareDns(
+            lambda: secrets.read(settings.cloudflare_secret),
+            url=settings.cloudflare_url,
+            seam=seam,
+        ),
+        domains=settings.domains,
+        layout=settings.layout,
+        now=now,
+    )
     services = Services(
         access=access,
         friends=Friends(
             store=store,
             access=access,
             provisioner=Provisioner(clusters, settings.layout),
-            workspace=S3Workspace(aws, settings.workspace_bucket),
+            workspace=workspace,
             cluster_names=settings.cluster_names,
             now=now,
         ),
         namespaces=Namespaces(clusters),
-        exposures=Exposures(
-            access=access,
-            store=DynamoExposureStore(table),
-            clusters=clusters,
-            dns=CloudflareDns(
-                lambda: secrets.read(settings.cloudflare_secret),
-                url=settings.cloudflare_url,
-                seam=seam,
-            ),
-            domains=settings.domains,
-            layout=settings.layout,
-            now=now,
-        ),
+        exposures=exposures,
         operations=Operations(access, operations, clusters, dispatcher, executor, now),
         tokens=SecretTokens(secrets, settings.api_tokens_secret),
         answers=DynamoAnswerStore(aws, settings.table_name),
         now=now,
     )
     follower = Follower(operations, clusters, now, sleep)
-    worker = Worker(operations, dispatcher, executor, follower, now, sleep)
+    teardown = Teardown(store, operations, exposures, clusters, workspace, now, sleep)
+    worker = Worker(operations, dispatcher, executor, follower, teardown, now, sleep)
     return Dependencies(settings, services, worker)

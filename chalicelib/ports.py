@@ -21,6 +21,7 @@ from chalicelib.domain.model import (
     Identity,
     JsonObject,
     Lease,
+    Phase,
     Queue,
 )
 from chalicelib.domain.operations import Operation
@@ -59,10 +60,10 @@ class FriendStore(Protocol):
         platform id belongs to another friend.
         """
 
-    def mark_ready(self, friend: Friend) -> Friend:
-        """Record that the friend's world is as desired, and return the row. Safe to repeat.
+    def mark(self, friend: Friend, phase: Phase) -> Friend:
+        """Record how far the friend's world is from what the row says, and return the row.
 
-        Raises NotFound when this registration of the friend is gone.
+        Safe to repeat. Raises NotFound when this registration is gone or being deleted.
         """
 
     def put_friendship(self, friend: Friend, friendship: Friendship) -> None:
@@ -90,6 +91,7 @@ class OperationStore(Protocol):
     def accept(self, queue: Queue, operation: Operation, lease: Lease | None) -> None:
         """Record the friend's next operation; with a lease, take that in the same step.
 
+        A deletion marks the friend as being deleted in that step too: nothing is accepted after it.
         queue is what was read of the friend's line. Raises StaleVersion when the line has moved
         on, or the friend is gone or another registration: read again, and decide again.
         """
@@ -140,8 +142,17 @@ class OperationStore(Protocol):
         has lost it to another runner, and when nobody is named and it is not applied yet.
         """
 
+    def finish_deletion(self, friend: Friend, operation: Operation, owner: str) -> None:
+        """Record the deletion as it now stands and forget the friend, with all that is recorded.
+
+        Safe to repeat. Raises LeaseLost.
+        """
+
     def find(self, friend: Friend, identifier: str) -> Operation | None:
         """Return one of the friend's operations, or None."""
+
+    def find_deletion(self, friend_id: str, identifier: str) -> Operation | None:
+        """Return the finished deletion of a friend who had this id, or None."""
 
     def list_newest(self, friend: Friend, *, limit: int, before: str | None) -> list[Operation]:
         """Return up to limit of the friend's operations, the newest first, older than before."""
@@ -280,6 +291,9 @@ class Workspace(Protocol):
 
     def put_profile(self, friend: Friend, profile: JsonObject) -> None:
         """Write the friend's profile.json, unless a newer one is there. Safe to repeat."""
+
+    def delete_profile(self, friend_id: str) -> None:
+        """Delete the profile.json of whoever had this id, if it is there. Safe to repeat."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ class Phase(StrEnum):
 
     PROVISIONING = "provisioning"
     READY = "ready"
+    DEGRADED = "degraded"
     DELETING = "deleting"
 
 

@@ -3,6 +3,8 @@
 accepted ──▶ pending ──start──▶ running ──▶ succeeded | failed
                                    └─ with wait: all applied ─▶ watched until ready ─▶ either
 
+A deletion is its friend's last operation. It ends in success alone: until then it is tried again.
+
 A friend's operations have consecutive sequence numbers. The friend's row keeps the number of the
 last one accepted and of the last one that is applied or has failed; what lies between is pending.
 """
@@ -11,7 +13,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from chalicelib.domain import kinds
 from chalicelib.domain.kinds import Kind, ref_of
@@ -29,6 +31,16 @@ class OperationType(StrEnum):
     """What an operation does."""
 
     APPLY = "apply"
+    DELETE = "delete"
+
+
+class DeletionStep(StrEnum):
+    """What a deletion takes away, in this order: a public name never outlives what it leads to."""
+
+    EXPOSURES = "exposures"
+    NAMESPACE = "namespace"
+    PROFILE = "profile"
+    FRIEND = "friend"
 
 
 class OperationStatus(StrEnum):
@@ -49,9 +61,10 @@ class OperationStatus(StrEnum):
 class Operation:
     """One accepted operation.
 
-    results has one entry for each manifest, None until it is known. request is the idempotency
-    record of the POST that made it. attempts counts the starts since the last object that was
-    done. applied_at is set when nothing is left to send. Times are ISO 8601, UTC.
+    results has one entry for each manifest, or for each step of a deletion, None until it is known.
+    request is the idempotency record of the POST that made it. attempts counts the starts since the
+    last object that was done. applied_at is set when nothing is left to send. Times are ISO 8601,
+    UTC.
     """
 
     id: str
@@ -88,6 +101,25 @@ def operation_id(friend: Friend, sequence: int) -> str:
     return f"{int(registered_at.timestamp() * 1000):011x}-{sequence:08d}"
 
 
+def build_operation(friend: Friend, sequence: int, **fields: Any) -> Operation:  # noqa: ANN401 - the fields of Operation
+    """Return the friend's operation with this number, as it is accepted: nothing of it is done."""
+    manifests = fields.get("manifests", ())
+    is_deletion = fields["type"] is OperationType.DELETE
+    return Operation(
+        **{
+            "id": operation_id(friend, sequence),
+            "friend_id": friend.id,
+            "uid": friend.uid,
+            "sequence": sequence,
+            "status": OperationStatus.PENDING,
+            "manifests": (),
+            "results": (None,) * (len(DeletionStep) if is_deletion else len(manifests)),
+            "wait": False,
+            **fields,
+        }
+    )
+
+
 def operation_path(friend_id: str, identifier: str) -> str:
     """Return the path at which an operation is read."""
     return f"/api/friends/{friend_id}/operations/{identifier}"
@@ -110,7 +142,7 @@ def present_operation(operation: Operation) -> JsonObject:
         "id": operation.id,
         "type": operation.type,
         "status": operation.status,
-        "progress": {"done": len(results), "total": len(operation.manifests)},
+        "progress": {"done": len(results), "total": len(operation.results)},
         "results": results,
         "created_at": operation.created_at,
         "finished_at": operation.finished_at,

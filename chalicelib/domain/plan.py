@@ -108,7 +108,7 @@ def require_ours(namespace: JsonObject | None, friend: Friend) -> None:
     metadata = namespace["metadata"]
     if metadata.get("deletionTimestamp"):
         raise namespace_terminating()
-    if (metadata.get("labels") or {}).get(UID_LABEL) != friend.uid:
+    if not is_of(namespace, friend):
         msg = (
             f"The namespace {friend.namespace} exists and is not this friend's. "
             "Ask an admin to remove it, or use another id."
@@ -116,11 +116,25 @@ def require_ours(namespace: JsonObject | None, friend: Friend) -> None:
         raise Conflict(msg, code=NAMESPACE_NOT_OURS)
 
 
+def is_of(thing: JsonObject, friend: Friend) -> bool:
+    """Tell whether an object of the cluster is this registration's, by its label."""
+    return bool((thing["metadata"].get("labels") or {}).get(UID_LABEL) == friend.uid)
+
+
 def require_staying(friend: Friend) -> None:
     """Refuse to begin anything new for a friend who is being deleted. Raises Conflict."""
     if friend.phase is Phase.DELETING:
-        msg = "This friend is being deleted: nothing new can be begun for them."
-        raise Conflict(msg, code="friend_deleting")
+        raise friend_deleting()
+
+
+def friend_deleting() -> Conflict:
+    """Return the answer to anything new for a friend who is on the way out."""
+    return Conflict(
+        "This friend is being deleted: nothing new can be begun for them. The id is free again "
+        f"once GET /api/friends/<id> answers 404. Look again in {_TERMINATION_SECONDS} s.",
+        code="friend_deleting",
+        retry_after_seconds=_TERMINATION_SECONDS,
+    )
 
 
 def namespace_missing() -> Conflict:

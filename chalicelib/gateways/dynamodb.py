@@ -38,7 +38,7 @@ FRIENDS_INDEX: Final = "friends"
 AGENT_INDEX: Final = "by_agent"
 PROFILE: Final = "PROFILE"
 _ALL_FRIENDS: Final = "FRIENDS"
-_CLAIM: Final = "CLAIM"
+CLAIM: Final = "CLAIM"
 EXPOSURE_PREFIX: Final = "EXPOSURE#"
 _AGENT_PREFIX: Final = "AGENT#"
 
@@ -83,7 +83,7 @@ class DynamoFriendStore:
 
     def find_owner(self, identity: Identity) -> str | None:
         """See FriendStore."""
-        claim = self._table.get(_identity_pk(identity), _CLAIM)
+        claim = self._table.get(identity_pk(identity), CLAIM)
         return None if claim is None else str(claim["friend_id"])
 
     def statuses_of(self, agent_id: str) -> Mapping[str, FriendshipStatus]:
@@ -110,31 +110,29 @@ class DynamoFriendStore:
     def update_contact(self, before: Friend, after: Friend) -> None:
         """See FriendStore."""
         old, new = set(identities_of(before.contact)), set(identities_of(after.contact))
-        claimed, dropped = sorted(new - old, key=_identity_pk), old - new
+        claimed, dropped = sorted(new - old, key=identity_pk), old - new
         actions = [self._update_row(before, _contact_attributes(after))]
         actions += [
             self._table.put_new_action(_claim_item(after, identity)) for identity in claimed
         ]
-        actions += [
-            self._table.delete_action(_identity_pk(identity), _CLAIM) for identity in dropped
-        ]
+        actions += [self._table.delete_action(identity_pk(identity), CLAIM) for identity in dropped]
         found = self._table.transact(actions)
         if found and found[0] is not None and not _is_written(found[0], after):
             raise StaleVersion
         _require_ours(after, [identity.platform.field for identity in claimed], found[1:])
 
-    def mark_ready(self, friend: Friend) -> Friend:
+    def mark(self, friend: Friend, phase: Phase) -> Friend:
         """See FriendStore."""
-        ready = self._table.update_action(
+        mark = self._table.update_action(
             friend_pk(friend.id),
             PROFILE,
-            when="uid = :uid",
-            values={":uid": friend.uid, ":one": 1},
-            sets={"phase": Phase.READY},
+            when="uid = :uid AND phase <> :deleting",
+            values={":uid": friend.uid, ":deleting": Phase.DELETING, ":one": 1},
+            sets={"phase": phase},
             also="version = version + :one",
         )
         try:
-            return to_friend(self._table.update(ready))
+            return to_friend(self._table.update(mark))
         except ConditionFailed as error:
             msg = "The friend was deleted meanwhile."
             raise NotFound(msg, code="friend_not_found") from error
@@ -190,7 +188,8 @@ def friend_pk(friend_id: str) -> str:
     return f"FRIEND#{friend_id}"
 
 
-def _identity_pk(identity: Identity) -> str:
+def identity_pk(identity: Identity) -> str:
+    """Return the partition of the claim of a platform id."""
     return f"IDENTITY#{identity.platform}#{identity.key}"
 
 
@@ -226,8 +225,8 @@ def _friend_item(friend: Friend) -> Item:
 
 def _claim_item(friend: Friend, identity: Identity) -> Item:
     return {
-        "pk": _identity_pk(identity),
-        "sk": _CLAIM,
+        "pk": identity_pk(identity),
+        "sk": CLAIM,
         "friend_id": friend.id,
         "uid": friend.uid,
     }

@@ -15,17 +15,27 @@ from decimal import Decimal
 from typing import Any, Final
 
 from chalicelib.domain.errors import NotFound
-from chalicelib.domain.model import Friend, JsonObject, Lease, Phase, Queue
+from chalicelib.domain.fields import identities_of
+from chalicelib.domain.model import Friend, Identity, JsonObject, Lease, Phase, Queue
 from chalicelib.domain.operations import (
     Operation,
     OperationStatus,
     OperationType,
     operation_id,
 )
-from chalicelib.gateways.dynamodb import PROFILE, friend_pk, to_friend, to_queue
+from chalicelib.gateways.dynamodb import (
+    CLAIM,
+    PROFILE,
+    friend_pk,
+    identity_pk,
+    to_friend,
+    to_queue,
+)
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import Claim, LeaseLost, StaleVersion
 
+# DynamoDB takes 100 in one transaction.
+_MOST_AT_ONCE: Final = 100
 _KEPT: Final = timedelta(days=30)
 _IS_OURS: Final = "lease_owner = :owner"
 _NOT_OVER: Final = "uid = :uid AND attribute_not_exists(finished_at)"
@@ -42,6 +52,9 @@ class DynamoOperationStore:
         """See OperationStore."""
         when = "uid = :uid AND phase <> :deleting AND accepted = :accepted AND finished = :finished"
         sets: Item = {"accepted": operation.sequence}
+        also = ""
+        if operation.type is OperationType.DELETE:
+            sets["phase"], also = Phase.DELETING, "version = version + :one"
         if lease is not None:
             when += " AND (attribute_not_exists(lease_until) OR lease_until = :lease_until)"
             sets |= {"lease_owner": lease.owner, "lease_until": lease.until}
@@ -51,10 +64,11 @@ class DynamoOperationStore:
             ":accepted": queue.accepted,
             ":finished": queue.finished,
             **({":lease_until": queue.lease_until} if lease else {}),
+            **({":one": 1} if also else {}),
         }
         item = _operation_item(operation, owner=lease.owner if lease else None)
         row = self._table.update_action(
-            friend_pk(operation.friend_id), PROFILE, when=when, values=values, sets=sets
+            friend_pk(operation.friend_id), PROFILE, when=when, values=values, sets=sets, also=also
         )
         if self._table.transact([row, self._table.put_new_action(item)]):
             raise StaleVersion
@@ -146,6 +160,34 @@ class DynamoOperationStore:
             raise LeaseLost
         return True
 
+    def finish_deletion(self, friend: Friend, operation: Operation, owner: str) -> None:
+        """See OperationStore.
+
+        What belongs to the friend goes first, claims on platform ids included, and the row last: so
+        long as it is there, the deletion can be taken up again.
+        """
+        items = self._table.query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=to_item({":pk": friend_pk(friend.id)}),
+            ConsistentRead=True,
+        )
+        row = next((each for each in items if each["sk"] == PROFILE), {})
+        if row.get("uid") == friend.uid and row.get("lease_owner") == owner:
+            rest = [each["sk"] for each in items if each["sk"] != PROFILE]
+            for start in range(0, len(rest), _MOST_AT_ONCE):
+                chunk = rest[start : start + _MOST_AT_ONCE]
+                self._table.transact([self._table.delete_action(row["pk"], sk) for sk in chunk])
+            for identity in identities_of(to_friend(row).contact):
+                # A claim that is another's by now stays.
+                self._table.transact([self._give_up(identity, friend)])
+            if not self._table.transact(
+                [self._forget(friend, owner), self._done(operation, owner)]
+            ):
+                return
+        found = self.find(friend, operation.id)
+        if found is None or not found.status.is_final:
+            raise LeaseLost
+
     def record(self, operation: Operation, owner: str | None = None) -> bool:
         """See OperationStore."""
         when = f"{_NOT_OVER} AND {_IS_OURS if owner else 'attribute_exists(applied_at)'}"
@@ -167,6 +209,13 @@ class DynamoOperationStore:
         item = self._table.get(_pk(friend.id), identifier)
         return _to_operation(item) if item is not None and item["uid"] == friend.uid else None
 
+    def find_deletion(self, friend_id: str, identifier: str) -> Operation | None:
+        """See OperationStore."""
+        item = self._table.get(_pk(friend_id), identifier)
+        if item is None or item["type"] != OperationType.DELETE or "finished_at" not in item:
+            return None
+        return _to_operation(item)
+
     def list_newest(self, friend: Friend, *, limit: int, before: str | None) -> list[Operation]:
         """See OperationStore."""
         # The ids of an earlier registration sort before the first of this one.
@@ -183,6 +232,19 @@ class DynamoOperationStore:
             ConsistentRead=True,
         )
         return [_to_operation(each) for each in items if each["uid"] == friend.uid]
+
+    def _give_up(self, identity: Identity, friend: Friend) -> Item:
+        return self._table.delete_action(
+            identity_pk(identity), CLAIM, when="uid = :uid", values={":uid": friend.uid}
+        )
+
+    def _forget(self, friend: Friend, owner: str) -> Item:
+        return self._table.delete_action(
+            friend_pk(friend.id),
+            PROFILE,
+            when="uid = :uid AND lease_owner = :owner",
+            values={":uid": friend.uid, ":owner": owner},
+        )
 
     def _done(self, operation: Operation, owner: str) -> Item:
         return self._table.update_action(

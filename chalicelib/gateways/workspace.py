@@ -31,7 +31,7 @@ class S3Workspace:
 
     def put_profile(self, friend: Friend, profile: JsonObject) -> None:
         """See Workspace."""
-        key = f"friends/{friend.id}/profile.json"
+        key = _key_of(friend.id)
         revision = _revision_of(friend)
         body = json.dumps(profile, ensure_ascii=False, indent=2).encode()
         condition: JsonObject = {"IfNoneMatch": "*"}
@@ -46,6 +46,11 @@ class S3Workspace:
                 return
         msg = "Others keep writing this friend's profile.json. Try again."
         raise UpstreamUnreachable(msg, code="s3_busy", retry_after_seconds=1)
+
+    def delete_profile(self, friend_id: str) -> None:
+        """See Workspace. The bucket keeps the old versions for as long as its rules say."""
+        with aws_errors(_SERVICE):
+            self._aws.s3.delete_object(Bucket=self._bucket, Key=_key_of(friend_id))
 
     def _try_put(self, key: str, body: bytes, revision: str, condition: JsonObject) -> bool:
         with aws_errors(_SERVICE):
@@ -72,6 +77,10 @@ class S3Workspace:
                 if error_code(error) not in _ABSENT:
                     raise
                 return None
+
+
+def _key_of(friend_id: str) -> str:
+    return f"friends/{friend_id}/profile.json"
 
 
 def _revision_of(friend: Friend) -> str:

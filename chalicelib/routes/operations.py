@@ -54,8 +54,7 @@ def get_operation(services: Services, request: Request) -> Answer:
     """GET .../operations/{operation_id}: how far an operation is."""
     friend_id, identifier = request.friend_id(), _operation_id(request)
     request.only_parameters()
-    friend = services.access.load(request.principal, friend_id).friend
-    operation = services.operations.get(friend, identifier)
+    operation = services.operations.get(request.principal, friend_id, identifier)
     headers = {} if operation.status.is_final else {"Retry-After": "2"}
     return Answer(present_operation(operation), headers=headers)
 
@@ -76,6 +75,20 @@ def list_operations(services: Services, request: Request) -> Answer:
     return Answer([present_operation(each) for each in page], headers=headers)
 
 
+def delete_friend(services: Services, request: Request) -> Answer:
+    """DELETE /api/friends/{id}?confirm={id}: the friend, and all that is theirs, on its way out."""
+    friend_id = request.friend_id()
+    request.only_parameters("confirm", "dry_run")
+    dry_run = request.flag("dry_run")
+    request.no_body()
+    if request.parameter("confirm") != friend_id:
+        message = "Repeat the friend's id as ?confirm=<id>: a deletion cannot be undone."
+        raise invalid("?confirm", message)
+    operation = services.operations.delete(request.principal, friend_id, dry_run=dry_run)
+    answer = _accepted(request, operation)
+    return _as_dry_run(answer) if dry_run else answer
+
+
 def _apply(services: Services, request: Request, wanted: ApplyRequest, attempt: Attempt) -> Answer:
     asked = wanted.by(attempt.record, is_repeat=attempt.is_repeat)
     operation = services.operations.apply(request.principal, asked, request.deadline)
@@ -84,7 +97,11 @@ def _apply(services: Services, request: Request, wanted: ApplyRequest, attempt: 
 
 def _rehearse(services: Services, request: Request, wanted: ApplyRequest, _: Attempt) -> Answer:
     operation = services.operations.rehearse(request.principal, wanted, request.deadline)
-    answer = _answer(request, operation)
+    return _as_dry_run(_answer(request, operation))
+
+
+def _as_dry_run(answer: Answer) -> Answer:
+    """Return the answer of what was only tried: there is no operation to look at."""
     shown = answer.body["operation"] | {"id": None, "url": None, "dry_run": True}
     return Answer(answer.body | {"dry_run": True, "operation": shown}, answer.status)
 
@@ -95,11 +112,16 @@ def _answer(request: Request, operation: Operation) -> Answer:
         return Answer({"ok": True, "operation": shown, "results": shown["results"]})
     if operation.status is OperationStatus.FAILED:
         return _failure(request, operation, shown)
+    return _accepted(request, operation)
+
+
+def _accepted(request: Request, operation: Operation) -> Answer:
     path = operation_path(operation.friend_id, operation.id)
     headers = {"Location": request.reference_to(path), "Retry-After": "2"}
     if request.prefers(_RESPOND_ASYNC):
         headers["Preference-Applied"] = _RESPOND_ASYNC
-    return Answer({"ok": True, "operation": shown}, HTTPStatus.ACCEPTED, headers)
+    body = {"ok": True, "operation": present_operation(operation)}
+    return Answer(body, HTTPStatus.ACCEPTED, headers)
 
 
 def _failure(request: Request, operation: Operation, shown: JsonObject) -> Answer:

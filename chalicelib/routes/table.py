@@ -46,6 +46,7 @@ ROUTES: Final = (
     Route("POST", "/api/friends", friends.create_friend, Access.TOKEN),
     Route("GET", _FRIEND, friends.get_friend, Access.FRIEND),
     Route("PUT", _FRIEND, friends.update_friend, Access.FRIEND),
+    Route("DELETE", _FRIEND, operations.delete_friend, Access.FRIEND),
     Route("PUT", _AGENT, friends.put_friendship, Access.FRIEND),
     Route("DELETE", _AGENT, friends.delete_friendship, Access.FRIEND),
     Route("GET", f"{_FRIEND}/secrets", namespaces.list_secrets, Access.FRIEND),

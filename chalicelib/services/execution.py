@@ -24,6 +24,10 @@ _SLACK_SECONDS: Final = 3
 _RECENTLY: Final = timedelta(seconds=5)
 
 
+class OutOfTurn(Exception):
+    """This invocation's time is over, and the work is not: a fresh one has to go on."""
+
+
 @dataclass
 class Turn:
     """A runner's turn: the friend's lease, and what is left of the invocation's time.

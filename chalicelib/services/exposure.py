@@ -119,16 +119,23 @@ class Exposures:
         exposure = record.exposure_of(name)
         if exposure is None:
             raise exposure_not_found()
-        domain = self._domain_of(exposure)
-        now = self.now().timestamp()
         if dry_run:
-            self.store.require_claimable(exposure, now)
+            self._domain_of(exposure)
+            self.store.require_claimable(exposure, self.now().timestamp())
             return
+        self.take_down(record.friend, exposure, deadline)
+
+    def take_down(self, friend: Friend, exposure: Exposure, deadline: Deadline) -> None:
+        """Remove an exposure's record, route and row; leave the claim for a TTL. Safe to repeat.
+
+        Raises NotFound when the exposure is gone, and Conflict while another is at work on it.
+        """
+        domain = self._domain_of(exposure)
         lease = new_lease(uuid.uuid4().hex, self.now)
         with self._holding(exposure, lease):
-            self.store.lock(exposure, lease, now)
+            self.store.lock(exposure, lease, self.now().timestamp())
             bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
-            self._take_down(record.friend, exposure, domain, bounded)
+            self._take_down(friend, exposure, domain, bounded)
         free_at = self.now().timestamp() + _TOMBSTONE_SECONDS
         self._hand_in(partial(self.store.forget, exposure, lease.owner, free_at))
 

@@ -21,6 +21,7 @@ from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Clusters, OperationStore
 from chalicelib.services.applying import PASSING
 from chalicelib.services.concurrency import side_by_side
+from chalicelib.services.execution import OutOfTurn
 
 _LOOK_AGAIN_SECONDS: Final = 2.0
 _ENOUGH_SECONDS: Final = 15.0
@@ -31,10 +32,6 @@ _WATCHED_KINDS: Final = (kinds.DEPLOYMENT, kinds.JOB, kinds.POD, kinds.EVENT)
 
 
 _log = logging.getLogger(__name__)
-
-
-class OutOfTurn(Exception):
-    """This invocation's time is over, and the work is not: a fresh one has to go on."""
 
 
 @dataclass(frozen=True)

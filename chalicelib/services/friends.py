@@ -33,7 +33,12 @@ from chalicelib.domain.model import (
     Principal,
     Role,
 )
-from chalicelib.domain.plan import NAMESPACE_NOT_OURS, Change
+from chalicelib.domain.plan import (
+    NAMESPACE_NOT_OURS,
+    Change,
+    friend_deleting,
+    require_staying,
+)
 from chalicelib.domain.presentation import build_profile, etag_of
 from chalicelib.domain.tiers import DEFAULT_TIER
 from chalicelib.domain.timestamps import timestamp
@@ -142,10 +147,11 @@ class Friends:
 
     def provision(self, friend: Friend, deadline: Deadline, *, dry_run: bool) -> tuple[Change, ...]:
         """Converge the friend's namespace, and finish a registration that was left unfinished."""
+        require_staying(friend)
         changes = self.provisioner.provision(friend, deadline, dry_run=dry_run)
         if not dry_run and friend.phase is not Phase.READY:
             self._put_profile(friend)
-            self.store.mark_ready(friend)
+            self.store.mark(friend, Phase.READY)
         return changes
 
     def set_friendship(
@@ -197,6 +203,8 @@ class Friends:
         if recorded is not None and friend.request and recorded.friend.request == friend.request:
             # Loaded again for the principal: an agent may have been blocked since.
             return self.access.load(principal, friend.id).friend
+        if recorded is not None and recorded.friend.phase is Phase.DELETING:
+            raise friend_deleting() from conflict
         if recorded is not None and conflict.code == NAMESPACE_NOT_OURS:
             # The namespace is a recorded friend's: the store names every name that is taken.
             self.store.create(friend, friendship)
@@ -218,7 +226,7 @@ class Friends:
             "profile": partial(self._put_profile, friend),
         }
         pending = self._pending(parts)
-        return Outcome(friend if pending else self.store.mark_ready(friend), pending)
+        return Outcome(friend if pending else self.store.mark(friend, Phase.READY), pending)
 
     def _pending(self, parts: Mapping[str, Callable[[], object]]) -> dict[str, ApiError]:
         failures = side_by_side([partial(_failure_of, part) for part in parts.values()])
@@ -235,6 +243,7 @@ class Friends:
         if_match: Collection[str] | None,
     ) -> Friend:
         before = self.access.load(principal, friend_id).friend
+        require_staying(before)
         if if_match is not None and not {etag_of(before), "*"} & set(if_match):
             msg = "The friend has changed since this ETag was given. Read it again, then decide."
             raise PreconditionFailed(msg)
@@ -254,6 +263,7 @@ class Friends:
         self, principal: Principal, friend_id: str, agent_id: str, status: FriendshipStatus
     ) -> Friendship:
         record = self.access.load(principal, friend_id)
+        require_staying(record.friend)
         existing = record.friendship_of(agent_id)
         if existing is not None and existing.status is status:
             return existing

@@ -11,12 +11,20 @@ from typing import Final
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import ApiError, NotFound, TooManyRequests
-from chalicelib.domain.model import Friend, FriendRecord, JsonObject, Principal, Queue
+from chalicelib.domain.model import (
+    Friend,
+    FriendRecord,
+    JsonObject,
+    Phase,
+    Principal,
+    Queue,
+    Role,
+)
 from chalicelib.domain.operations import (
     Operation,
     OperationStatus,
     OperationType,
-    operation_id,
+    build_operation,
 )
 from chalicelib.domain.plan import require_staying
 from chalicelib.domain.timestamps import timestamp
@@ -98,8 +106,29 @@ class Operations:
             raise executed.error
         return executed.operation
 
-    def get(self, friend: Friend, identifier: str) -> Operation:
-        """Return one operation. Raises NotFound."""
+    def delete(self, principal: Principal, friend_id: str, *, dry_run: bool) -> Operation:
+        """Accept the end of a friend as the last of their operations. Safe to repeat.
+
+        While it is under way, a repeat returns it, and starts it again should its event be lost.
+        """
+        if dry_run:
+            record = self.access.load(principal, friend_id)
+            return self._build_deletion(record, principal)
+        return retry_stale(partial(self._delete_once, principal, friend_id))
+
+    def get(self, principal: Principal, friend_id: str, identifier: str) -> Operation:
+        """Return one operation. Raises NotFound, or Forbidden.
+
+        The deletion outlives its friend: an admin, and the agent that asked for it, may see it.
+        """
+        try:
+            friend = self.access.load(principal, friend_id).friend
+        except NotFound:
+            deletion = self.store.find_deletion(friend_id, identifier)
+            permitted = deletion and principal.name in {Role.ADMIN, deletion.requested_by}
+            if deletion is None or not permitted:
+                raise
+            return deletion
         operation = self.store.find(friend, identifier)
         if operation is None:
             msg = (
@@ -131,21 +160,42 @@ class Operations:
         hand_on(self.dispatcher, operation)
         return operation
 
+    def _delete_once(self, principal: Principal, friend_id: str) -> Operation:
+        record = self.access.load(principal, friend_id)
+        operation = self._deletion_of(record.friend)
+        if operation is None:
+            operation = self._build_deletion(record, principal)
+            with self._driven(operation):
+                self.store.accept(record.queue, operation, None)
+        hand_on(self.dispatcher, operation)
+        return operation
+
+    def _build_deletion(self, record: FriendRecord, principal: Principal) -> Operation:
+        return build_operation(
+            record.friend,
+            record.queue.accepted + 1,
+            type=OperationType.DELETE,
+            created_at=timestamp(self.now()),
+            requested_by=principal.name,
+        )
+
+    def _deletion_of(self, friend: Friend) -> Operation | None:
+        """Return the friend's deletion: the last operation that was accepted for them, if any."""
+        if friend.phase is not Phase.DELETING:
+            return None
+        newest = self.store.list_newest(friend, limit=1, before=None)
+        return next((each for each in newest if each.type is OperationType.DELETE), None)
+
     def _recorded_by(self, friend: Friend, wanted: ApplyRequest) -> Operation | None:
         newest = self.store.list_newest(friend, limit=_NEWEST_LOOKED_AT, before=None)
         return next((each for each in newest if each.request == wanted.request), None)
 
     def _build(self, record: FriendRecord, wanted: ApplyRequest, requested_by: str) -> Operation:
-        friend, sequence = record.friend, record.queue.accepted + 1
-        return Operation(
-            id=operation_id(friend, sequence),
-            friend_id=friend.id,
-            uid=friend.uid,
-            sequence=sequence,
+        return build_operation(
+            record.friend,
+            record.queue.accepted + 1,
             type=OperationType.APPLY,
-            status=OperationStatus.PENDING,
             manifests=wanted.manifests,
-            results=(None,) * len(wanted.manifests),
             wait=wanted.wait,
             created_at=timestamp(self.now()),
             requested_by=requested_by,

@@ -18,12 +18,14 @@ from typing import Final
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import ApiError, NotFound, UpstreamFailed
-from chalicelib.domain.model import Friend, JsonObject
-from chalicelib.domain.operations import Operation, operation_id
+from chalicelib.domain.model import Friend, JsonObject, Phase
+from chalicelib.domain.operations import Operation, OperationType, operation_id
+from chalicelib.domain.plan import friend_deleting
 from chalicelib.ports import Claim, Dispatcher, LeaseLost, OperationStore
-from chalicelib.services.execution import Executed, Executor, Turn, new_lease
-from chalicelib.services.following import Follower, OutOfTurn
+from chalicelib.services.execution import Executed, Executor, OutOfTurn, Turn, new_lease
+from chalicelib.services.following import Follower
 from chalicelib.services.handing_on import hand_on
+from chalicelib.services.teardown import Teardown
 
 # What must be left of an invocation to begin something: a batch, and recording how it went.
 _ENOUGH_SECONDS: Final = 20.0
@@ -45,6 +47,7 @@ class Worker:
     dispatcher: Dispatcher
     executor: Executor
     follower: Follower
+    teardown: Teardown
     now: Callable[[], datetime]
     sleep: Callable[[float], None]
 
@@ -66,7 +69,13 @@ class Worker:
 
     def _run(self, friend_id: str, identifier: str, deadline: Deadline) -> Operation:
         owner = uuid.uuid4().hex
-        claim = self._claim(friend_id, identifier, owner, deadline)
+        try:
+            claim = self._claim(friend_id, identifier, owner, deadline)
+        except NotFound:
+            # What a repeated event finds when the friend's deletion is done.
+            if deletion := self.store.find_deletion(friend_id, identifier):
+                return deletion
+            raise
         try:
             if claim.queue.lease_owner == owner:
                 self._drain(claim, self._turn(claim, owner, deadline), identifier)
@@ -121,6 +130,9 @@ class Worker:
             sequence += 1
             turn.extend()
             operation = self.store.start(friend, sequence, turn.owner)
+            if operation is not None and operation.type is OperationType.DELETE:
+                self._delete(operation, turn)
+                break
             if operation is not None:
                 operation, code = self._settle(operation, turn)
                 turn.ran_at = operation.applied_at or operation.finished_at
@@ -132,12 +144,22 @@ class Worker:
         if gave_up:
             raise Interrupted(gave_up)
 
+    def _delete(self, operation: Operation, turn: Turn) -> None:
+        """Run the friend's last operation. It is never given up: the friend is to be gone."""
+        try:
+            self.teardown.run(operation, turn)
+        except OutOfTurn:
+            self.store.release(turn.friend, turn.owner)
+            raise
+
     def _settle(self, operation: Operation, turn: Turn) -> tuple[Operation, str]:
         """Return the operation with nothing left to send, and why it was given up, if it was."""
 
         def keep(position: int, result: JsonObject) -> None:
             self.store.checkpoint(operation, position, result, turn.owner)
 
+        if turn.friend.phase is Phase.DELETING:
+            return self.executor.refuse(operation, friend_deleting()), ""
         if operation.attempts > _MOST_ATTEMPTS:
             # Whoever began it did not come to an end: it was killed, each time.
             return self.executor.refuse(operation, _not_survived()), "gave_up"

@@ -87,7 +87,7 @@ def test_h04_a_key_that_was_given_back_takes_up_no_other_request(
         def be_away(*_: object) -> None:
             raise UpstreamUnreachable("DynamoDB is away.")
 
-        patch.setattr(DynamoFriendStore, "mark_ready", be_away)
+        patch.setattr(DynamoFriendStore, "mark", be_away)
         assert api.post("/api/friends", create_friend_body(), headers=KEY).status == 503
     other = create_friend_body(display_name="Another")
     assert api.post("/api/friends", other, headers=KEY).json["code"] == "id_taken"

@@ -7,7 +7,14 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from chalicelib.domain.errors import Conflict, NotFound, UpstreamUnreachable
-from chalicelib.domain.model import Contact, Friendship, FriendshipStatus, Identity, Platform
+from chalicelib.domain.model import (
+    Contact,
+    Friendship,
+    FriendshipStatus,
+    Identity,
+    Phase,
+    Platform,
+)
 from chalicelib.gateways.aws import AwsClients
 from chalicelib.gateways.dynamodb import DynamoFriendStore
 from chalicelib.gateways.table import Table
@@ -107,7 +114,7 @@ def test_a_friendship_of_an_earlier_friend_of_the_id_is_not_inherited(
 def test_a_registration_that_is_gone_cannot_be_marked_ready(store: DynamoFriendStore) -> None:
     store.create(create_friend(uid="second"), None)
     with pytest.raises(NotFound):
-        store.mark_ready(create_friend(uid="first"))
+        store.mark(create_friend(uid="first"), Phase.READY)
 
 
 def test_l09_a_transaction_in_conflict_is_tried_again(

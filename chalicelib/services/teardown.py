@@ -1,0 +1,110 @@
+"""The end of a friend: record, route, namespace, profile, claims, and the friend's own row last.
+
+exposures ──▶ namespace, until it is gone ──▶ profile.json ──▶ claims, friendships, row
+
+A public name never outlives what it leads to, and the row outlives everything: so long as it is
+there, nobody else gets the id, and whatever dies on the way is taken up again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from chalicelib.domain import kinds
+from chalicelib.domain.errors import NotFound
+from chalicelib.domain.kinds import ObjectRef
+from chalicelib.domain.model import FriendRecord, JsonObject
+from chalicelib.domain.operations import DeletionStep, Operation, OperationStatus
+from chalicelib.domain.plan import is_of, namespace_terminating
+from chalicelib.domain.timestamps import timestamp
+from chalicelib.ports import Clusters, FriendStore, LeaseLost, OperationStore, Workspace
+from chalicelib.services.execution import OutOfTurn, Turn
+from chalicelib.services.exposure import Exposures
+
+_LOOK_AGAIN_SECONDS: Final = 2.0
+# A namespace takes some 6 s to go. What holds one up for longer wants a person, not a poll.
+_LOOKS: Final = 30
+
+
+@dataclass(frozen=True)
+class Teardown:
+    """Runs deletions, step by step, under the friend's lease."""
+
+    friends: FriendStore
+    operations: OperationStore
+    exposures: Exposures
+    clusters: Clusters
+    workspace: Workspace
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+
+    def run(self, operation: Operation, turn: Turn) -> None:
+        """Do what is left of the deletion; in the end the friend is forgotten. Safe to repeat.
+
+        Raises OutOfTurn when the time is over, LeaseLost, and what an upstream raises.
+        """
+        record = self.friends.load(turn.friend.id)
+        if record is None or record.friend.uid != turn.friend.uid:
+            raise LeaseLost
+        steps: dict[DeletionStep, Callable[[FriendRecord, Turn], None]] = {
+            DeletionStep.EXPOSURES: self._take_down_exposures,
+            DeletionStep.NAMESPACE: self._delete_namespace,
+            DeletionStep.PROFILE: self._delete_profile,
+        }
+        results = list(operation.results)
+        for position, (step, run) in enumerate(steps.items()):
+            if results[position] is None:
+                run(record, turn)
+                results[position] = _done(step)
+                self.operations.checkpoint(operation, position, _done(step), turn.owner)
+        results[-1] = _done(DeletionStep.FRIEND)
+        _begin(turn)
+        self.operations.finish_deletion(
+            turn.friend,
+            replace(
+                operation,
+                status=OperationStatus.SUCCEEDED,
+                results=tuple(results),
+                finished_at=timestamp(self.now()),
+            ),
+            turn.owner,
+        )
+
+    def _take_down_exposures(self, record: FriendRecord, turn: Turn) -> None:
+        for exposure in record.exposures:
+            _begin(turn)
+            try:
+                self.exposures.take_down(record.friend, exposure, turn.call_deadline())
+            except NotFound:
+                # Another request has just taken it down.
+                continue
+
+    def _delete_namespace(self, record: FriendRecord, turn: Turn) -> None:
+        """Delete the namespace and see it go. One that is not the friend's is none of ours."""
+        friend = record.friend
+        ref = ObjectRef(kinds.NAMESPACE, friend.namespace)
+        for _ in range(_LOOKS):
+            _begin(turn)
+            cluster = self.clusters.open(friend.cluster, turn.call_deadline())
+            namespace = cluster.get(ref)
+            if namespace is None or not is_of(namespace, friend):
+                return
+            if not namespace["metadata"].get("deletionTimestamp"):
+                cluster.delete(ref)
+            self.sleep(_LOOK_AGAIN_SECONDS)
+        raise namespace_terminating()
+
+    def _delete_profile(self, record: FriendRecord, turn: Turn) -> None:
+        _begin(turn)
+        self.workspace.delete_profile(record.friend.id)
+
+
+def _begin(turn: Turn) -> None:
+    if not turn.has_time:
+        raise OutOfTurn
+    turn.extend()
+
+
+def _done(step: DeletionStep) -> JsonObject:
+    return {"step": step, "status": "done"}
