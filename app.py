@@ -21,3 +21,10 @@ register(app, dependencies.services)
 def run_operation(event: Any, context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own types
     """Run a friend's accepted operations: {"friend_id", "operation_id"}."""
     return functions.run_operation(dependencies.worker, event, context)
+
+
+# The schedule is in infra/resources.yaml: Chalice's own decorator takes no event but EventBridge's.
+@app.lambda_function(name="reconcile")
+def reconcile(event: Any, context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own types
+    """Converge everything: {}. Or one friend: {"friend_id"}. Only plan: {"dry_run": true}."""
+    return functions.reconcile(dependencies.reconciler, event, context)

@@ -16,6 +16,7 @@ from chalicelib.gateways.cluster import KubernetesClusters
 from chalicelib.gateways.dispatcher import LambdaDispatcher
 from chalicelib.gateways.dynamodb import DynamoFriendStore
 from chalicelib.gateways.exposures import DynamoExposureStore
+from chalicelib.gateways.inventory import DynamoInventory
 from chalicelib.gateways.operations import DynamoOperationStore
 from chalicelib.gateways.seam import Seam
 from chalicelib.gateways.secrets import Secrets, SecretTokens
@@ -23,6 +24,7 @@ from chalicelib.gateways.table import Table
 from chalicelib.gateways.workspace import S3Workspace
 from chalicelib.routes.services import Services
 from chalicelib.services.access import Access
+from chalicelib.services.convergence import Convergence
 from chalicelib.services.execution import Executor
 from chalicelib.services.exposure import Exposures
 from chalicelib.services.following import Follower
@@ -30,8 +32,11 @@ from chalicelib.services.friends import Friends
 from chalicelib.services.namespaces import Namespaces
 from chalicelib.services.operations import Operations
 from chalicelib.services.provisioning import Provisioner
+from chalicelib.services.reconciling import Reconciler
+from chalicelib.services.sweeping import Sweeper
 from chalicelib.services.teardown import Teardown
 from chalicelib.services.worker import Worker
+from chalicelib.services.zones import Zones
 from chalicelib.settings import Settings
 
 
@@ -42,6 +47,7 @@ class Dependencies:
     settings: Settings
     services: Services
     worker: Worker
+    reconciler: Reconciler
 
 
 def utc_now() -> datetime:
@@ -71,28 +77,33 @@ def wire(
     table = Table(aws, settings.table_name)
     store, operations = DynamoFriendStore(table), DynamoOperationStore(table)
     access = Access(store, require_relationship=settings.require_relationship)
-    dispatcher = LambdaDispatcher(aws, settings.run_operation_function)
+    dispatcher = LambdaDispatcher(
+        aws,
+        run_operation=settings.run_operation_function,
+        reconcile=settings.reconcile_function,
+    )
     executor = Executor(clusters, now)
     workspace = S3Workspace(aws, settings.workspace_bucket)
+    exposure_store = DynamoExposureStore(table)
+    dns = CloudflareDns(
+        lambda: secrets.read(settings.cloudflare_secret), url=settings.cloudflare_url, seam=seam
+    )
     exposures = Exposures(
         access=access,
-        store=DynamoExposureStore(table),
+        store=exposure_store,
         clusters=clusters,
-        dns=CloudflareDns(
-            lambda: secrets.read(settings.cloudflare_secret),
-            url=settings.cloudflare_url,
-            seam=seam,
-        ),
+        dns=dns,
         domains=settings.domains,
         layout=settings.layout,
         now=now,
     )
+    provisioner = Provisioner(clusters, settings.layout)
     services = Services(
         access=access,
         friends=Friends(
             store=store,
             access=access,
-            provisioner=Provisioner(clusters, settings.layout),
+            provisioner=provisioner,
             workspace=workspace,
             cluster_names=settings.cluster_names,
             now=now,
@@ -107,4 +118,28 @@ def wire(
     follower = Follower(operations, clusters, now, sleep)
     teardown = Teardown(store, operations, exposures, clusters, workspace, now, sleep)
     worker = Worker(operations, dispatcher, executor, follower, teardown, now, sleep)
-    return Dependencies(settings, services, worker)
+    inventory, zones = DynamoInventory(table), Zones(dns, exposure_store, now)
+    reconciler = Reconciler(
+        inventory=inventory,
+        operations=operations,
+        clusters=clusters,
+        workspace=workspace,
+        zones=zones,
+        convergence=Convergence(
+            friends=store,
+            inventory=inventory,
+            provisioner=provisioner,
+            workspace=workspace,
+            exposures=exposures,
+            exposure_store=exposure_store,
+            dispatcher=dispatcher,
+            now=now,
+        ),
+        sweeper=Sweeper(store, inventory, clusters, workspace, zones, now),
+        dispatcher=dispatcher,
+        domains=settings.domains,
+        cluster_names=settings.cluster_names,
+        layout=settings.layout,
+        now=now,
+    )
+    return Dependencies(settings, services, worker, reconciler)

@@ -4,7 +4,7 @@ Every method may raise UpstreamUnreachable, UpstreamFailed or OutOfTime (domain/
 what its docstring names.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from chalicelib.domain.model import (
     Identity,
     JsonObject,
     Lease,
+    NameClaim,
     Phase,
     Queue,
 )
@@ -64,6 +65,12 @@ class FriendStore(Protocol):
         """Record how far the friend's world is from what the row says, and return the row.
 
         Safe to repeat. Raises NotFound when this registration is gone or being deleted.
+        """
+
+    def claim_identities(self, friend: Friend) -> None:
+        """Claim the friend's platform ids where that was lost. Safe to repeat.
+
+        Raises Conflict, naming those that are others' by now, and StaleVersion.
         """
 
     def put_friendship(self, friend: Friend, friendship: Friendship) -> None:
@@ -175,6 +182,12 @@ class ExposureStore(Protocol):
     def lock(self, exposure: Exposure, lease: Lease, now: float) -> None:
         """Take the lease of an exposure. Raises NotFound, or Conflict (exposure_busy)."""
 
+    def reclaim(self, exposure: Exposure) -> None:
+        """Claim the exposure's host name again where the claim was lost. Safe to repeat.
+
+        Raises Conflict (hostname_taken), and NotFound when the exposure is gone.
+        """
+
     def settle(self, exposure: Exposure, owner: str) -> None:
         """Record what the exposure has become, and give the lease back. Raises LeaseLost."""
 
@@ -186,6 +199,47 @@ class ExposureStore(Protocol):
 
         Raises LeaseLost.
         """
+
+
+@dataclass(frozen=True)
+class Watched:
+    """An operation whose rollout is being watched: all of it is applied, and it is not over."""
+
+    friend_id: str
+    operation_id: str
+    created_at: str
+
+
+class Inventory(Protocol):
+    """All that is recorded, for those who compare it with the world.
+
+    It is read from an index that follows the writes by milliseconds: before anything is done about
+    what it shows, the friend is loaded.
+    """
+
+    def friends(self) -> list[FriendRecord]:
+        """Return every friend with their line of operations, by id; nothing else of them."""
+
+    def exposures(self) -> list[Exposure]:
+        """Return every friend's exposures."""
+
+    def claims(self, friend_id: str | None = None) -> list[NameClaim]:
+        """Return the claims of names that are in force, of one friend or of all."""
+
+    def watched(self, friend_id: str | None = None) -> list[Watched]:
+        """Return the operations that are being watched, of one friend or of all."""
+
+    def drop(self, claim: NameClaim, now: float) -> bool:
+        """Delete a claim, if it is still this registration's and nobody is at work on it.
+
+        Safe to repeat. Tells whether it was deleted.
+        """
+
+    def begin_pass(self, lease: Lease, now: float) -> bool:
+        """Take the lease under which a pass over everything runs; tell whether it was free."""
+
+    def end_pass(self, owner: str) -> None:
+        """Give that lease back. Safe to repeat."""
 
 
 class LeaseLost(Exception):
@@ -222,15 +276,21 @@ class Dns(Protocol):
     def list_owned(self, zone_id: str, owner_prefix: str, deadline: Deadline) -> list[Record]:
         """Return the zone's records whose comment starts so, page by page."""
 
-    def write(self, zone_id: str, changes: RecordChanges, deadline: Deadline) -> None:
-        """Make the changes in as few batches as the zone's plan allows. Raises RecordTaken."""
+    def write(self, zone_id: str, changes: RecordChanges, deadline: Deadline) -> list[Record]:
+        """Make the changes in as few batches as the zone's plan allows; return the new records.
+
+        Raises RecordTaken.
+        """
 
 
 class Dispatcher(Protocol):
-    """Starts invocations of run_operation that nobody waits for."""
+    """Starts invocations that nobody waits for."""
 
     def dispatch(self, friend_id: str, identifier: str) -> None:
         """Have an operation run, soon and at least once. Only ids travel."""
+
+    def dispatch_work(self, work: Mapping[str, Sequence[str]]) -> None:
+        """Have reconcile converge these parts of these friends, soon and at least once."""
 
 
 class StaleVersion(Exception):
@@ -286,11 +346,28 @@ class TokenSource(Protocol):
         """Return the token records as they were at most that many seconds ago."""
 
 
+@dataclass(frozen=True)
+class StoredProfile:
+    """A profile.json, as a listing shows it."""
+
+    friend_id: str
+    digest: str
+
+
 class Workspace(Protocol):
     """The files that agents keep about their friends."""
 
-    def put_profile(self, friend: Friend, profile: JsonObject) -> None:
-        """Write the friend's profile.json, unless a newer one is there. Safe to repeat."""
+    def put_profile(self, friend: Friend, profile: JsonObject, *, dry_run: bool = False) -> bool:
+        """Have the friend's profile.json say this, unless a newer one is there. Safe to repeat.
+
+        Tells whether that was written; with dry_run, whether it would be.
+        """
+
+    def list_profiles(self) -> Iterator[StoredProfile]:
+        """Return which profiles there are, page by page."""
+
+    def has_digest(self, stored: StoredProfile, profile: JsonObject) -> bool:
+        """Tell whether a stored profile says this, without reading it."""
 
     def delete_profile(self, friend_id: str) -> None:
         """Delete the profile.json of whoever had this id, if it is there. Safe to repeat."""
@@ -338,6 +415,12 @@ class Cluster(Protocol):
 
     def list_all(self, kind: Kind, namespace: str) -> list[JsonObject]:
         """Return the namespace's objects of a kind; none when the cluster lacks the kind."""
+
+    def list_pages(self, kind: Kind, labels: str = "") -> Iterator[list[JsonObject]]:
+        """Return all namespaces' objects of a kind, page by page; labels is a selector.
+
+        A page's objects lack apiVersion and kind, as the server sends them.
+        """
 
     def apply(
         self,

@@ -35,6 +35,7 @@ class Settings:
     cluster_names: tuple[str, ...]
     layout: ClusterLayout
     run_operation_function: str
+    reconcile_function: str
     allow_loopback_cluster: bool
     require_relationship: bool
     log_level: str
@@ -57,6 +58,8 @@ class Settings:
                 cluster_cidrs=_cidrs(env, "CLUSTER_CIDRS"),
             ),
             run_operation_function=_worker_name(env),
+            # Only reconcile starts reconcile, and Lambda tells a function its own name.
+            reconcile_function=env.get("AWS_LAMBDA_FUNCTION_NAME", "reconcile"),
             allow_loopback_cluster=_flag(env, "ALLOW_LOOPBACK_CLUSTER"),
             require_relationship=_flag(env, "REQUIRE_RELATIONSHIP"),
             log_level=_choice(env, "LOG_LEVEL", _LEVELS, "INFO"),

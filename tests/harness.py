@@ -151,11 +151,21 @@ class Api:
         report = functions.run_operation(self.dependencies.worker, event, context)
         return json.loads(json.dumps(report))
 
+    def reconcile(self, event: Any = None, *, remaining_seconds: float = 300.0) -> Any:
+        """Invoke the function of that name; without an event, a whole pass."""
+        context = LambdaContext(remaining_seconds)
+        report = functions.reconcile(
+            self.dependencies.reconciler, {} if event is None else event, context
+        )
+        return json.loads(json.dumps(report))
+
     def deliver(self, invocations: list[Any], **options: Any) -> list[Any]:
         """Deliver all asynchronous invocations so far, and what they lead to, once each."""
         reports = []
         while invocations:
-            reports.append(self.run_operation(invocations.pop(0), **options))
+            event = invocations.pop(0)
+            invoke = self.reconcile if "friends" in event else self.run_operation
+            reports.append(invoke(event, **options))
         return reports
 
 

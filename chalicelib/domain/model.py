@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 JsonObject = dict[str, Any]
 """A JSON object whose shape is somebody else's: a request body, or a Kubernetes manifest."""
@@ -161,6 +161,20 @@ class Exposure:
 
 
 @dataclass(frozen=True)
+class NameClaim:
+    """What says whose a name is: a host name, or an id on a platform.
+
+    kind is "host" or "identity"; name is the host name, or the platform and the id's canonical
+    form. uid is of the registration that holds it.
+    """
+
+    kind: str
+    name: str
+    friend_id: str
+    uid: str
+
+
+@dataclass(frozen=True)
 class FriendRecord:
     """Everything recorded about one friend but the operations: one query."""
 
@@ -186,6 +200,16 @@ class FriendPage:
     after: str | None = None
 
 
+_NAMESPACE_PREFIX: Final = "friend-"
+
+
 def namespace_of(friend_id: str) -> str:
     """Return the name of a friend's namespace."""
-    return f"friend-{friend_id}"
+    return f"{_NAMESPACE_PREFIX}{friend_id}"
+
+
+def friend_in(namespace: str) -> str | None:
+    """Return the id of the friend whose namespace has this name, or None for another's."""
+    if not namespace.startswith(_NAMESPACE_PREFIX):
+        return None
+    return namespace.removeprefix(_NAMESPACE_PREFIX)

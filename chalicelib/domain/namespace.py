@@ -6,6 +6,7 @@ without looking inside, and the friend's uid, so that a re-registered id adopts 
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,17 +62,15 @@ class ClusterLayout:
 
 def build_namespace_objects(friend: Friend, layout: ClusterLayout) -> tuple[JsonObject, ...]:
     """Return the friend's desired objects, the namespace first, then what the rest depends on."""
-    tier = TIERS[friend.tier]
-    return (
-        _build_namespace(friend),
-        build_object(friend, kinds.ROLE_BINDING, MANAGER_ROLE, _role_binding(layout)),
-        build_object(friend, kinds.RESOURCE_QUOTA, QUOTA_NAME, _quota(tier)),
-        build_object(friend, kinds.LIMIT_RANGE, "friend-limits", _limit_range(tier)),
-        build_object(friend, kinds.NETWORK_POLICY, NETWORK_POLICY_NAME, _network_policy(layout)),
-        build_object(
-            friend, kinds.SERVICE_ACCOUNT, "default", {"automountServiceAccountToken": False}
-        ),
-    )
+    return tuple(build_namespace_object(kind, friend, layout) for kind in NAMESPACE_KINDS)
+
+
+def build_namespace_object(kind: Kind, friend: Friend, layout: ClusterLayout) -> JsonObject:
+    """Return the friend's one desired object of this kind."""
+    if kind == kinds.NAMESPACE:
+        return _build_namespace(friend)
+    name, body = _BODIES[kind](TIERS[friend.tier], layout)
+    return build_object(friend, kind, name, body)
 
 
 def _build_namespace(friend: Friend) -> JsonObject:
@@ -106,8 +105,8 @@ def _stamp(manifest: JsonObject) -> JsonObject:
     return manifest | {"metadata": metadata | {"annotations": {DIGEST_ANNOTATION: digest}}}
 
 
-def _role_binding(layout: ClusterLayout) -> JsonObject:
-    return {
+def _role_binding(_: Tier, layout: ClusterLayout) -> tuple[str, JsonObject]:
+    return MANAGER_ROLE, {
         "roleRef": {
             "apiGroup": "rbac.authorization.k8s.io",
             "kind": "ClusterRole",
@@ -123,7 +122,7 @@ def _role_binding(layout: ClusterLayout) -> JsonObject:
     }
 
 
-def _quota(tier: Tier) -> JsonObject:
+def _quota(tier: Tier, _: ClusterLayout) -> tuple[str, JsonObject]:
     hard = {
         "requests.cpu": tier.quota_cpu,
         "requests.memory": tier.quota_memory,
@@ -133,23 +132,23 @@ def _quota(tier: Tier) -> JsonObject:
         "persistentvolumeclaims": str(tier.volume_claims),
     }
     counts = {name: str(count) for name, count in tier.object_counts.items()}
-    return {"spec": {"hard": hard | counts}}
+    return QUOTA_NAME, {"spec": {"hard": hard | counts}}
 
 
-def _limit_range(tier: Tier) -> JsonObject:
+def _limit_range(tier: Tier, _: ClusterLayout) -> tuple[str, JsonObject]:
     limit = {
         "type": "Container",
         "default": {"cpu": tier.default_cpu, "memory": tier.default_memory},
         "defaultRequest": {"cpu": tier.request_cpu, "memory": tier.request_memory},
         "max": {"cpu": tier.max_cpu, "memory": tier.max_memory},
     }
-    return {"spec": {"limits": [limit]}}
+    return "friend-limits", {"spec": {"limits": [limit]}}
 
 
-def _network_policy(layout: ClusterLayout) -> JsonObject:
+def _network_policy(_: Tier, layout: ClusterLayout) -> tuple[str, JsonObject]:
     same_namespace: JsonObject = {"podSelector": {}}
     dns_ports = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
-    return {
+    return NETWORK_POLICY_NAME, {
         "spec": {
             "podSelector": {},
             "policyTypes": ["Ingress", "Egress"],
@@ -171,6 +170,10 @@ def _network_policy(layout: ClusterLayout) -> JsonObject:
     }
 
 
+def _service_account(_: Tier, __: ClusterLayout) -> tuple[str, JsonObject]:
+    return "default", {"automountServiceAccountToken": False}
+
+
 def all_of_namespace(name: str) -> JsonObject:
     """Return the peer of a NetworkPolicy that stands for every pod of a namespace."""
     return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
@@ -183,3 +186,14 @@ def _internet(cluster_cidrs: tuple[str, ...]) -> list[JsonObject]:
         {"ipBlock": {"cidr": "0.0.0.0/0", "except": [*_NOT_INTERNET_V4, *v4]}},
         {"ipBlock": {"cidr": "::/0", "except": [*_NOT_INTERNET_V6, *v6]}},
     ]
+
+
+# What a namespace holds of each kind: its name, and what it says beyond its metadata.
+_BODIES: Final[Mapping[Kind, Callable[[Tier, ClusterLayout], tuple[str, JsonObject]]]] = {
+    kinds.ROLE_BINDING: _role_binding,
+    kinds.RESOURCE_QUOTA: _quota,
+    kinds.LIMIT_RANGE: _limit_range,
+    kinds.NETWORK_POLICY: _network_policy,
+    kinds.SERVICE_ACCOUNT: _service_account,
+}
+NAMESPACE_KINDS: Final = (kinds.NAMESPACE, *_BODIES)

@@ -125,7 +125,7 @@ class CloudflareDns:
         # Cloudflare's filters know no case; owners do.
         return [record for record in found if record.spec.comment.startswith(owner_prefix)]
 
-    def write(self, zone_id: str, changes: RecordChanges, deadline: Deadline) -> None:
+    def write(self, zone_id: str, changes: RecordChanges, deadline: Deadline) -> list[Record]:
         """See Dns. Up to 200 changes are one transaction; of more, only the first may be made.
 
         Raises RecordTaken also where what is to be deleted or changed is gone: look again.
@@ -138,12 +138,17 @@ class CloudflareDns:
             ),
             *(("posts", _fields(each)) for each in changes.created),
         ]
+        created: list[Record] = []
         for start in range(0, len(steps), _BATCH):
             body: dict[str, list[JsonObject]] = {}
             for kind, change in steps[start : start + _BATCH]:
                 body.setdefault(kind, []).append(change)
             call = _Call("POST", f"{_path(zone_id)}/batch", body=body)
-            _result(self._exchange(call, deadline), may_be_taken=True)
+            result = _result(self._exchange(call, deadline), may_be_taken=True)
+            if not isinstance(result, dict):
+                raise not_understood()
+            created += [_parse_record(each) for each in result.get("posts") or ()]
+        return created
 
     def _list(
         self, zone_id: str, filters: Mapping[str, str], per_page: int, deadline: Deadline

@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -133,19 +133,28 @@ class _OpenCluster:
 
     def list_all(self, kind: Kind, namespace: str) -> list[JsonObject]:
         """See Cluster."""
-        items: list[JsonObject] = []
+        pages = itertools.islice(self._pages(kind, namespace), _MOST_PAGES)
+        return list(itertools.chain.from_iterable(pages))
+
+    def list_pages(self, kind: Kind, labels: str = "") -> Iterator[list[JsonObject]]:
+        """See Cluster."""
+        return self._pages(kind, None, labels)
+
+    def _pages(
+        self, kind: Kind, namespace: str | None, labels: str = ""
+    ) -> Iterator[list[JsonObject]]:
+        selector = [("labelSelector", labels)] if labels else []
         token = ""
-        for _ in range(_MOST_PAGES):
-            query = [("limit", str(_PAGE)), *([("continue", token)] if token else [])]
+        while True:
+            query = [("limit", str(_PAGE)), *([("continue", token)] if token else []), *selector]
             try:
                 page = _parse(self._call(_Call("GET", _path(kind, namespace), query)))
             except NotFound:
-                return items
-            items += _items(page.get("items"))
+                return
+            yield _items(page.get("items"))
             token = _metadata(page).get("continue") or ""
             if not token:
-                break
-        return items
+                return
 
     def apply(
         self,

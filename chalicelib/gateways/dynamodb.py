@@ -1,11 +1,13 @@
 """Friends in one DynamoDB table. What spans items is one transaction: all of it, or nothing.
 
 pk                       sk               what
-FRIEND#alice             PROFILE          the friend and the line of its operations; indexed
-                                          by list_pk, list_sk
+FRIEND#alice             PROFILE          the friend and the line of its operations
 FRIEND#alice             AGENT#mochi      a friendship; indexed by agent_pk, agent_sk
 FRIEND#alice             EXPOSURE#my-app  what is exposed (see exposures)
 IDENTITY#discord#<id>    CLAIM            who owns a platform id
+
+The index "friends" lists what the reconciler compares with the world, by list_pk and list_sk:
+FRIENDS, EXPOSURES, CLAIMS, and WATCHED for operations; list_sk starts with the friend's id.
 """
 
 import logging
@@ -37,7 +39,9 @@ _log = logging.getLogger(__name__)
 FRIENDS_INDEX: Final = "friends"
 AGENT_INDEX: Final = "by_agent"
 PROFILE: Final = "PROFILE"
-_ALL_FRIENDS: Final = "FRIENDS"
+ALL_FRIENDS: Final = "FRIENDS"
+ALL_EXPOSURES: Final = "EXPOSURES"
+ALL_CLAIMS: Final = "CLAIMS"
 CLAIM: Final = "CLAIM"
 EXPOSURE_PREFIX: Final = "EXPOSURE#"
 _AGENT_PREFIX: Final = "AGENT#"
@@ -65,7 +69,7 @@ class DynamoFriendStore:
             to_friend(profile),
             tuple(_to_friendship(each) for each in ours if each["sk"].startswith(_AGENT_PREFIX)),
             to_queue(profile),
-            tuple(_exposures_in(ours)),
+            tuple(exposures_in(ours)),
         )
 
     def list_page(self, *, limit: int, after: str | None) -> FriendPage:
@@ -75,7 +79,7 @@ class DynamoFriendStore:
             most=limit + 1,
             IndexName=FRIENDS_INDEX,
             KeyConditionExpression="list_pk = :all",
-            ExpressionAttributeValues=to_item({":all": _ALL_FRIENDS}),
+            ExpressionAttributeValues=to_item({":all": ALL_FRIENDS}),
             **start,
         )
         friends = tuple(to_friend(item) for item in items[:limit])
@@ -137,6 +141,25 @@ class DynamoFriendStore:
             msg = "The friend was deleted meanwhile."
             raise NotFound(msg, code="friend_not_found") from error
 
+    def claim_identities(self, friend: Friend) -> None:
+        """See FriendStore."""
+        identities = identities_of(friend.contact)
+        is_there = self._table.check_action(
+            friend_pk(friend.id),
+            PROFILE,
+            when="uid = :uid AND version = :version",
+            values={":uid": friend.uid, ":version": friend.version},
+        )
+        claims = [self._table.put_new_action(_claim_item(friend, each)) for each in identities]
+        found = self._table.transact([is_there, *claims])
+        if found and found[0] is not None:
+            raise StaleVersion
+        if found and all(each is None or each.get("uid") == friend.uid for each in found[1:]):
+            # Some are there already, and ours: claim the others alone.
+            lost = [each for each, item in zip(claims, found[1:], strict=True) if item is None]
+            found = self._table.transact([is_there, *lost]) if lost else []
+        _require_ours(friend, [each.platform.field for each in identities], found[1:])
+
     def put_friendship(self, friend: Friend, friendship: Friendship) -> None:
         """See FriendStore."""
         put = self._table.put_action(_friendship_item(friend, friendship))
@@ -197,7 +220,7 @@ def _list_key(friend_id: str) -> Item:
     return {
         "pk": friend_pk(friend_id),
         "sk": PROFILE,
-        "list_pk": _ALL_FRIENDS,
+        "list_pk": ALL_FRIENDS,
         "list_sk": friend_id,
     }
 
@@ -227,6 +250,8 @@ def _claim_item(friend: Friend, identity: Identity) -> Item:
     return {
         "pk": identity_pk(identity),
         "sk": CLAIM,
+        "list_pk": ALL_CLAIMS,
+        "list_sk": f"{friend.id}#{identity_pk(identity)}",
         "friend_id": friend.id,
         "uid": friend.uid,
     }
@@ -283,12 +308,14 @@ def exposure_item(exposure: Exposure) -> Item:
     return {
         "pk": friend_pk(exposure.friend_id),
         "sk": f"{EXPOSURE_PREFIX}{exposure.name}",
+        "list_pk": ALL_EXPOSURES,
+        "list_sk": f"{exposure.friend_id}#{exposure.name}",
         **asdict(exposure),
     }
 
 
-def _exposures_in(items: Iterable[Item]) -> Iterator[Exposure]:
-    """Yield the exposures; a row that nobody of ours could have written is logged and left out."""
+def exposures_in(items: Iterable[Item]) -> Iterator[Exposure]:
+    """Yield the exposures among the items; a row that no request could have written is left out."""
     for item in items:
         if not item["sk"].startswith(EXPOSURE_PREFIX):
             continue

@@ -13,11 +13,17 @@ from typing import Final
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.exposures import exposure_elsewhere, exposure_not_found
 from chalicelib.domain.model import Exposure, Friend, Lease, Phase
-from chalicelib.gateways.dynamodb import EXPOSURE_PREFIX, PROFILE, exposure_item, friend_pk
+from chalicelib.gateways.dynamodb import (
+    ALL_CLAIMS,
+    CLAIM,
+    EXPOSURE_PREFIX,
+    PROFILE,
+    exposure_item,
+    friend_pk,
+)
 from chalicelib.gateways.table import ConditionFailed, Item, Table
 from chalicelib.ports import LeaseLost, StaleVersion
 
-_CLAIM: Final = "CLAIM"
 _IS_FREE: Final = "(attribute_not_exists(lease_until) OR lease_until <= :now)"
 _IS_OURS: Final = "uid = :uid AND exposure = :exposure"
 _BUSY_SECONDS: Final = 5
@@ -35,13 +41,14 @@ class DynamoExposureStore:
         values = {":uid": exposure.uid, ":exposure": exposure.name, ":now": int(now)}
         host = self._table.update_action(
             _host_pk(exposure.hostname),
-            _CLAIM,
+            CLAIM,
             when=f"attribute_not_exists(pk) OR expires_at <= :now OR ({_IS_OURS} AND {_IS_FREE})",
             values=values,
             sets={
                 "friend_id": exposure.friend_id,
                 "uid": exposure.uid,
                 "exposure": exposure.name,
+                **_listed(exposure),
                 "lease_owner": lease.owner,
                 "lease_until": lease.until,
             },
@@ -71,7 +78,7 @@ class DynamoExposureStore:
 
     def require_claimable(self, exposure: Exposure, now: float) -> None:
         """See ExposureStore."""
-        claim = self._table.get(_host_pk(exposure.hostname), _CLAIM)
+        claim = self._table.get(_host_pk(exposure.hostname), CLAIM)
         if claim is None or claim.get("expires_at", now + 1) <= now:
             return
         is_free = claim.get("lease_until", 0) <= now
@@ -82,7 +89,7 @@ class DynamoExposureStore:
         """See ExposureStore."""
         take = self._table.update_action(
             _host_pk(exposure.hostname),
-            _CLAIM,
+            CLAIM,
             # The same lease again: botocore repeats a call whose answer was lost.
             when=f"{_IS_OURS} AND attribute_not_exists(expires_at)"
             f" AND ({_IS_FREE} OR lease_owner = :owner)",
@@ -101,6 +108,30 @@ class DynamoExposureStore:
             if not _is_owned_by(claim, exposure) or "expires_at" in claim:
                 raise exposure_not_found() from error
             raise _busy(claim, now) from error
+
+    def reclaim(self, exposure: Exposure) -> None:
+        """See ExposureStore."""
+        row = self._table.check_action(
+            friend_pk(exposure.friend_id),
+            f"{EXPOSURE_PREFIX}{exposure.name}",
+            when="uid = :uid AND hostname = :hostname",
+            values={":uid": exposure.uid, ":hostname": exposure.hostname},
+        )
+        claim = self._table.put_new_action(
+            {
+                "pk": _host_pk(exposure.hostname),
+                "sk": CLAIM,
+                "friend_id": exposure.friend_id,
+                "uid": exposure.uid,
+                "exposure": exposure.name,
+                **_listed(exposure),
+            }
+        )
+        found = self._table.transact([row, claim])
+        if found and found[0] is not None:
+            raise exposure_not_found()
+        if found and not _is_owned_by(found[1] or {}, exposure):
+            raise _taken(found[1] or {}, exposure, 0)
 
     def settle(self, exposure: Exposure, owner: str) -> None:
         """See ExposureStore."""
@@ -136,7 +167,7 @@ class DynamoExposureStore:
     def _unlock(self, exposure: Exposure, owner: str, sets: Item | None = None) -> Item:
         return self._table.update_action(
             _host_pk(exposure.hostname),
-            _CLAIM,
+            CLAIM,
             when="lease_owner = :owner",
             values={":owner": owner},
             sets=sets,
@@ -169,6 +200,13 @@ def _busy(claim: Item, now: float) -> Conflict:
 
 def _is_owned_by(claim: Item, exposure: Exposure) -> bool:
     return (claim.get("uid"), claim.get("exposure")) == (exposure.uid, exposure.name)
+
+
+def _listed(exposure: Exposure) -> Item:
+    return {
+        "list_pk": ALL_CLAIMS,
+        "list_sk": f"{exposure.friend_id}#{_host_pk(exposure.hostname)}",
+    }
 
 
 def _host_pk(hostname: str) -> str:

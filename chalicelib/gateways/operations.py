@@ -34,6 +34,7 @@ from chalicelib.gateways.dynamodb import (
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import Claim, LeaseLost, StaleVersion
 
+ALL_WATCHED: Final = "WATCHED"
 # DynamoDB takes 100 in one transaction.
 _MOST_AT_ONCE: Final = 100
 _KEPT: Final = timedelta(days=30)
@@ -197,6 +198,7 @@ class DynamoOperationStore:
             when=when,
             values={":uid": operation.uid, **({":owner": owner} if owner else {})},
             sets=_progress(operation),
+            remove=("list_pk", "list_sk") if operation.status.is_final else (),
         )
         try:
             self._table.update(record)
@@ -296,6 +298,11 @@ def _pk(friend_id: str) -> str:
 def _progress(operation: Operation) -> Item:
     """Return what changes of an operation while it runs."""
     progress: Item = {"status": operation.status, "results": list(operation.results)}
+    if operation.is_watched:
+        progress |= {
+            "list_pk": ALL_WATCHED,
+            "list_sk": f"{operation.friend_id}#{operation.id}",
+        }
     later = {
         "applied_at": operation.applied_at,
         "finished_at": operation.finished_at,

@@ -5,7 +5,10 @@ of the row it was made from, and every write is conditional: an older profile ne
 newer one, and what an earlier friend of the same id left behind is always replaced.
 """
 
+import hashlib
 import json
+import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -13,8 +16,11 @@ from botocore.exceptions import ClientError
 from chalicelib.domain.errors import UpstreamUnreachable
 from chalicelib.domain.model import Friend, JsonObject
 from chalicelib.gateways.aws import AwsClients, aws_errors, error_code
+from chalicelib.ports import StoredProfile
 
 _SERVICE: Final = "S3"
+_PREFIX: Final = "friends/"
+_KEY: Final = re.compile(rf"{_PREFIX}([a-z0-9-]+)/profile\.json")
 _TRIES: Final = 4
 _LOST_RACE: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 # Without the right to list a bucket, S3 answers 403 for an object that is not there.
@@ -29,23 +35,40 @@ class S3Workspace:
         self._aws = aws
         self._bucket = bucket
 
-    def put_profile(self, friend: Friend, profile: JsonObject) -> None:
+    def put_profile(self, friend: Friend, profile: JsonObject, *, dry_run: bool = False) -> bool:
         """See Workspace."""
         key = _key_of(friend.id)
         revision = _revision_of(friend)
-        body = json.dumps(profile, ensure_ascii=False, indent=2).encode()
+        body = _body_of(profile)
         condition: JsonObject = {"IfNoneMatch": "*"}
         for attempt in range(_TRIES):
             # A new friend's profile is most likely the first; an update's is not.
             if attempt or friend.version > 1:
                 found = self._head(key)
-                if found is not None and found["Metadata"].get("revision", "") >= revision:
-                    return
+                if found is not None and _is_current(found, revision, body):
+                    return False
                 condition = {"IfMatch": found["ETag"]} if found else {"IfNoneMatch": "*"}
-            if self._try_put(key, body, revision, condition):
-                return
+            if dry_run or self._try_put(key, body, revision, condition):
+                return True
         msg = "Others keep writing this friend's profile.json. Try again."
         raise UpstreamUnreachable(msg, code="s3_busy", retry_after_seconds=1)
+
+    def list_profiles(self) -> Iterator[StoredProfile]:
+        """See Workspace. A page holds a thousand."""
+        query: dict[str, Any] = {"Bucket": self._bucket, "Prefix": _PREFIX}
+        while True:
+            with aws_errors(_SERVICE):
+                page = self._aws.s3.list_objects_v2(**query)
+            for each in page.get("Contents", ()):
+                if found := _KEY.fullmatch(each["Key"]):
+                    yield StoredProfile(found[1], each["ETag"].strip('"'))
+            if not page.get("NextContinuationToken"):
+                return
+            query["ContinuationToken"] = page["NextContinuationToken"]
+
+    def has_digest(self, stored: StoredProfile, profile: JsonObject) -> bool:
+        """See Workspace."""
+        return stored.digest == _digest_of(_body_of(profile))
 
     def delete_profile(self, friend_id: str) -> None:
         """See Workspace. The bucket keeps the old versions for as long as its rules say."""
@@ -80,7 +103,31 @@ class S3Workspace:
 
 
 def _key_of(friend_id: str) -> str:
-    return f"friends/{friend_id}/profile.json"
+    return f"{_PREFIX}{friend_id}/profile.json"
+
+
+def _body_of(profile: JsonObject) -> bytes:
+    return json.dumps(profile, ensure_ascii=False, indent=2).encode()
+
+
+def _digest_of(body: bytes) -> str:
+    # What S3 gives an object that was put whole and is encrypted with S3's own keys as its ETag.
+    # Source: "Object" in the Amazon S3 API reference.
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+def _is_current(found: Any, revision: str, body: bytes) -> bool:  # noqa: ANN401 - botocore's own answer
+    """Tell whether a stored profile is newer, or is ours and says what it should."""
+    stored = found["Metadata"].get("revision", "")
+    if _registration_of(stored) == _registration_of(revision):
+        # A row's later versions need not change the profile; an edit by hand does not count up.
+        is_same = found["ETag"].strip('"') == _digest_of(body)
+        return bool(is_same or stored > revision)
+    return bool(stored > revision)
+
+
+def _registration_of(revision: str) -> str:
+    return revision.partition("/")[0]
 
 
 def _revision_of(friend: Friend) -> str:

@@ -1,17 +1,17 @@
-"""The pure Lambda functions: an event in, a report out. An event is hostile until it is parsed."""
+"""The pure Lambda functions: an event in, a report out, for the schedule and for the console."""
 
 import logging
 import uuid
-from collections.abc import Mapping
 from typing import Any, Final
 
 from chalicelib import logs
 from chalicelib.domain.deadline import Deadline
-from chalicelib.domain.errors import ApiError, Fault, InvalidInput, NotFound
-from chalicelib.domain.fields import friend_id_fault
+from chalicelib.domain.errors import ApiError, InvalidInput, NotFound
 from chalicelib.domain.model import JsonObject
-from chalicelib.domain.operations import OPERATION_ID, present_operation
+from chalicelib.domain.operations import present_operation
 from chalicelib.routes.errors import error_answer
+from chalicelib.routes.events import ReconcileEvent, parse_reconcile, parse_run_operation
+from chalicelib.services.reconciling import Reconciler
 from chalicelib.services.worker import Worker
 
 # What follows the last call to an upstream: recording how it went, and Lambda's own clean-up.
@@ -28,10 +28,9 @@ def run_operation(worker: Worker, event: Any, context: Any) -> JsonObject:  # no
     gets an error as its answer; what a repeat may mend is raised (Interrupted), so that Lambda
     repeats it and in the end hands it to the on-failure destination.
     """
-    request_id = str(getattr(context, "aws_request_id", None) or uuid.uuid4())
-    logs.request_id.set(request_id)
+    request_id = _begin(context)
     try:
-        friend_id, identifier = _parse(event)
+        friend_id, identifier = parse_run_operation(event)
         operation = worker.run(friend_id, identifier, _deadline(context))
     except (InvalidInput, NotFound) as error:
         return _refusal(error, request_id)
@@ -39,29 +38,63 @@ def run_operation(worker: Worker, event: Any, context: Any) -> JsonObject:  # no
     return {"ok": True, "operation": present_operation(operation)}
 
 
-def _parse(event: object) -> tuple[str, str]:
-    if not isinstance(event, Mapping):
-        raise _invalid([Fault("", 'The event must be {"friend_id": ..., "operation_id": ...}.')])
-    known = ("friend_id", "operation_id")
-    faults = [
-        Fault(f"/{str(name)[:64]}", "This field is not known here; an event carries ids only.")
-        for name in event
-        if name not in known
-    ]
-    friend_id, identifier = (event.get(name) for name in known)
-    fault = friend_id_fault(friend_id) if isinstance(friend_id, str) else "must be a friend's id."
-    if fault:
-        faults.append(Fault("/friend_id", f"friend_id {fault}"))
-    if not (isinstance(identifier, str) and OPERATION_ID.fullmatch(identifier)):
-        message = "operation_id must be an id that an apply has answered with."
-        faults.append(Fault("/operation_id", message))
-    if faults:
-        raise _invalid(faults)
-    return str(friend_id), str(identifier)
+def reconcile(reconciler: Reconciler, event: Any, context: Any) -> JsonObject:  # noqa: ANN401 - Lambda's own types
+    """Converge everything, or the friends that the event names, and return a report.
+
+    event is the schedule's, {} (a whole pass), {"friend_id"}, or {"friends": {id: [parts]}} as one
+    invocation hands work to another; {"dry_run": true} plans and changes nothing. Safe to repeat:
+    what is as recorded is not touched. A pass that finds another under way does nothing. Whatever
+    goes wrong is in the answer, and in the metrics that the alarms watch: the schedule comes again.
+    """
+    request_id = _begin(context)
+    try:
+        asked = parse_reconcile(event)
+        report = _reconcile(reconciler, asked, request_id, _deadline(context))
+    except InvalidInput as error:
+        return _refusal(error, request_id)
+    except ApiError as error:
+        logs.measure(Passes=1, FailedPasses=1)
+        return _refusal(error, request_id)
+    if report is None:
+        logs.measure(SkippedPasses=1)
+        return {"ok": True, "skipped": "Another pass is under way: it does all that is to be done."}
+    _log.info("reconciled", extra={"report": report})
+    if not asked.dry_run:
+        _measure(report, is_whole=not asked.friends)
+    return report
 
 
-def _invalid(faults: list[Fault]) -> InvalidInput:
-    return InvalidInput(faults[0].message, code="invalid_event", faults=tuple(faults))
+def _reconcile(
+    reconciler: Reconciler, asked: ReconcileEvent, owner: str, deadline: Deadline
+) -> JsonObject | None:
+    if asked.friends:
+        return reconciler.converge(asked.friends, deadline, dry_run=asked.dry_run)
+    return reconciler.run_pass(owner, deadline, dry_run=asked.dry_run)
+
+
+def _measure(report: JsonObject, *, is_whole: bool) -> None:
+    counts = {name: len(report[name]) for name in ("repaired", "failed", "refused")}
+    counts |= {name: counts[name] + more for name, more in report["left_out"].items()}
+    measured = {
+        "Repairs": counts["repaired"],
+        "Failures": counts["failed"],
+        "Refusals": counts["refused"],
+    }
+    if is_whole:
+        oldest = report["oldest_unfinished_operation_seconds"]
+        measured |= {
+            "Passes": 1,
+            "FailedPasses": 0,
+            "Friends": report["checked"],
+            "OldestUnfinishedOperationSeconds": oldest,
+        }
+    logs.measure(**measured)
+
+
+def _begin(context: Any) -> str:  # noqa: ANN401 - Lambda's context has no type of its own
+    request_id = str(getattr(context, "aws_request_id", None) or uuid.uuid4())
+    logs.request_id.set(request_id)
+    return request_id
 
 
 def _refusal(error: ApiError, request_id: str) -> JsonObject:

@@ -31,6 +31,19 @@ def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
     return [first, *(future.result() for future in futures)]
 
 
+def each_of(work: Callable[[A], T], items: Sequence[A], *, at_once: int) -> list[T]:
+    """Do the work on each item, so many at once, and return the results in order.
+
+    Each runs in a thread of its own, so that it may run others side by side. Raises the first error
+    in order, after all are done.
+    """
+    if not items:
+        return []
+    with ThreadPoolExecutor(min(at_once, len(items)), thread_name_prefix="each-of") as pool:
+        futures = [pool.submit(copy_context().run, work, item) for item in items]
+        return [future.result() for future in futures]
+
+
 def both(first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
     """Run two calls of different kinds side by side."""
     calls: tuple[Callable[[], A | B], ...] = (first, second)

@@ -32,7 +32,13 @@ from chalicelib.domain.ingress_routes import build_ingress_route, route_name
 from chalicelib.domain.kinds import ObjectRef, ref_of
 from chalicelib.domain.model import Exposure, Friend, FriendRecord, JsonObject, Lease, Principal
 from chalicelib.domain.namespace import NETWORK_POLICY_NAME, UID_LABEL, ClusterLayout
-from chalicelib.domain.plan import namespace_missing, require_ours, require_staying
+from chalicelib.domain.plan import (
+    contains,
+    is_of,
+    namespace_missing,
+    require_ours,
+    require_staying,
+)
 from chalicelib.domain.record_plan import build_record, plan_record, plan_removal
 from chalicelib.domain.summaries import well_formed
 from chalicelib.domain.timestamps import timestamp
@@ -48,7 +54,8 @@ _log = logging.getLogger(__name__)
 MOST_EXPOSURES: Final = 20
 # Cloudflare's automatic TTL is 300 s. Source: developers.cloudflare.com/dns, "Time to Live".
 _TOMBSTONE_SECONDS: Final = 300
-_RECORD_NOT_OURS: Final = "record_not_ours"
+RECORD_NOT_OURS: Final = "record_not_ours"
+ROUTE_NOT_OURS: Final = "route_not_ours"
 _LOOKED_AT: Final = (kinds.SERVICE, kinds.INGRESS_ROUTE, kinds.POD)
 # The lease outlasts the last call that is made under it, and recording how it went.
 _SLACK_SECONDS: Final = 8
@@ -139,6 +146,51 @@ class Exposures:
         free_at = self.now().timestamp() + _TOMBSTONE_SECONDS
         self._hand_in(partial(self.store.forget, exposure, lease.owner, free_at))
 
+    def restore(
+        self,
+        friend: Friend,
+        exposure: Exposure,
+        deadline: Deadline,
+        *,
+        record_too: bool,
+        dry_run: bool,
+    ) -> list[str]:
+        """Bring an exposure's route, and its record if asked, back to what the row says.
+
+        Returns what differed. Safe to repeat: looking alone takes no lease and writes nothing.
+        Raises Conflict for what is not ours, and while a request is at work on the exposure.
+        """
+        domain = self._domain_of(exposure)
+        cluster = self.clusters.open(friend.cluster, deadline)
+        differing = []
+        if record_too and not self._is_recorded(exposure, domain, deadline):
+            differing.append(f"DNS record {exposure.hostname}")
+        route = build_ingress_route(friend, exposure)
+        found = cluster.get(ref_of(route))
+        if found is not None and not is_of(found, friend):
+            raise _route_not_ours(route_name(exposure))
+        if found is None or not contains(found, route):
+            differing.append(f"IngressRoute {route_name(exposure)}")
+        if not differing or dry_run:
+            return differing
+        lease = new_lease(uuid.uuid4().hex, self.now)
+        with self._holding(exposure, lease):
+            self.store.lock(exposure, lease, self.now().timestamp())
+            bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
+            if record_too:
+                kept = self._converge_record(exposure, domain, bounded)
+                exposure = replace(exposure, record_id=kept.id)
+            self.clusters.open(friend.cluster, bounded).apply(route, force=True)
+        self._hand_in(partial(self.store.settle, exposure, lease.owner))
+        return differing
+
+    def _is_recorded(self, exposure: Exposure, domain: Domain, deadline: Deadline) -> bool:
+        found = self.dns.find(domain.zone_id, exposure.hostname, deadline)
+        plan = plan_record(found, build_record(exposure, domain), exposure.record_id)
+        if plan.foreign:
+            raise _record_not_ours(exposure)
+        return plan.kept is not None and plan.is_settled and plan.kept.id == exposure.record_id
+
     def list_all(self, principal: Principal, friend_id: str, deadline: Deadline) -> list[Exposed]:
         """Return the friend's exposures, and whether each works: all reads side by side."""
         record = self.access.load(principal, friend_id)
@@ -169,7 +221,7 @@ class Exposures:
             try:
                 exposed = self._put_up(site, wanted.domain, bounded)
             except Conflict as error:
-                if error.code == _RECORD_NOT_OURS and exposure.record_id is None:
+                if error.code == RECORD_NOT_OURS and exposure.record_id is None:
                     # The name cannot be had, and there never was a record of ours to remember.
                     free_at = self.now().timestamp()
                     self._hand_in(partial(self.store.forget, exposure, lease.owner, free_at))
@@ -384,7 +436,7 @@ def _route_not_ours(name: str) -> Conflict:
         f"The friend's namespace holds an IngressRoute {name} that is not the API's, and it stays "
         "untouched. Choose another name, or ask an admin to remove that route."
     )
-    return Conflict(msg, code="route_not_ours")
+    return Conflict(msg, code=ROUTE_NOT_OURS)
 
 
 def _record_not_ours(exposure: Exposure) -> Conflict:
@@ -392,4 +444,4 @@ def _record_not_ours(exposure: Exposure) -> Conflict:
         f"The zone holds a record for {exposure.hostname} that is not the API's, and it stays "
         "untouched. Choose another name, or ask an admin to remove that record."
     )
-    return Conflict(msg, code=_RECORD_NOT_OURS)
+    return Conflict(msg, code=RECORD_NOT_OURS)

@@ -1,19 +1,182 @@
-"""A whole zone converged to what is recorded, by pages and batches, however many exposures."""
+"""A whole zone converged to what is recorded, by pages and batches, however many exposures.
 
+observe ──▶ plan ──▶ lock what differs ──▶ one batch for 200 changes ──▶ note the records' ids
+
+Each change is made under the lease of its host name, so that no request is at work on it.
+"""
+
+import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Final
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Domain, Record, RecordChanges, RecordSpec
-from chalicelib.domain.model import Exposure
+from chalicelib.domain.errors import ApiError, Conflict, NotFound
+from chalicelib.domain.model import Exposure, Lease
 from chalicelib.domain.record_plan import build_record, plan_record
 from chalicelib.domain.zone_plan import plan_zone
-from chalicelib.ports import Dns
+from chalicelib.ports import Dns, ExposureStore, LeaseLost, RecordTaken
+from chalicelib.services.concurrency import side_by_side
+from chalicelib.services.execution import LEASE_SECONDS, new_lease
+
+_TRIES: Final = 3
+# The leases of so many exposures are taken at once, and their records written in one batch.
+_AT_ONCE: Final = 200
+_SLACK_SECONDS: Final = 8
 
 
-def observe_zone(dns: Dns, domain: Domain, deadline: Deadline) -> list[Record]:
-    """Return the zone's records. Look at the zone before the rows: see plan_zone."""
-    return dns.list_all(domain.zone_id, deadline)
+@dataclass(frozen=True)
+class ZoneView:
+    """How a zone differs from what is recorded.
+
+    ours is how many records are the API's. drifted are the exposures whose record is missing, is
+    not as wanted, is one of several, or is not noted in the row; blocked those at whose name
+    somebody else's record stands; strays the records of ours that nobody wants.
+    """
+
+    ours: int
+    drifted: tuple[Exposure, ...]
+    blocked: tuple[Exposure, ...]
+    strays: tuple[Record, ...]
+
+
+@dataclass(frozen=True)
+class Zones:
+    """Converges the records of a domain's exposures."""
+
+    dns: Dns
+    store: ExposureStore
+    now: Callable[[], datetime]
+
+    def observe(self, domain: Domain, deadline: Deadline) -> list[Record]:
+        """Return all records of the domain's zone, whoever's."""
+        return self.dns.list_all(domain.zone_id, deadline)
+
+    def converge(
+        self,
+        domain: Domain,
+        drifted: Sequence[Exposure],
+        observed: Sequence[Record],
+        deadline: Deadline,
+    ) -> list[Exposure]:
+        """Have the zone hold exactly the records of these exposures; return those that it does.
+
+        Exposures that a request is at work on, or that are gone, are left to it. Safe to repeat:
+        the second time there is nothing to do. Raises what Cloudflare's calls raise.
+        """
+        done: list[Exposure] = []
+        for start in range(0, len(drifted), _AT_ONCE):
+            done += self._converge(domain, drifted[start : start + _AT_ONCE], observed, deadline)
+        return done
+
+    def delete(self, domain: Domain, strays: Sequence[Record], deadline: Deadline) -> None:
+        """Delete these records. Safe to repeat."""
+        for start in range(0, len(strays), _AT_ONCE):
+            deleted = tuple(each.id for each in strays[start : start + _AT_ONCE])
+            try:
+                self.dns.write(domain.zone_id, RecordChanges(deleted=deleted), deadline)
+            except RecordTaken:
+                # One of them is gone already, and with it the whole batch: one by one, then.
+                for record_id in deleted:
+                    self.dns.delete(domain.zone_id, record_id, deadline)
+
+    def _converge(
+        self,
+        domain: Domain,
+        drifted: Sequence[Exposure],
+        observed: Sequence[Record],
+        deadline: Deadline,
+    ) -> list[Exposure]:
+        lease = new_lease(uuid.uuid4().hex, self.now)
+        tried = side_by_side([partial(self._try_lock, each, lease) for each in drifted])
+        locked = [each for each, is_locked in zip(drifted, tried, strict=True) if is_locked]
+        try:
+            bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
+            records = self._write(domain, locked, observed, bounded)
+        except Exception:
+            side_by_side([partial(self._release, each, lease.owner) for each in locked])
+            raise
+        written = [
+            replace(each, record_id=records[each.hostname])
+            for each in locked
+            if each.hostname in records
+        ]
+        kept_off = [each for each in locked if each.hostname not in records]
+        side_by_side([partial(self._release, each, lease.owner) for each in kept_off])
+        settled = side_by_side([partial(self._settle, each, lease.owner) for each in written])
+        return [each for each, is_settled in zip(written, settled, strict=True) if is_settled]
+
+    def _write(
+        self,
+        domain: Domain,
+        exposures: Sequence[Exposure],
+        observed: Sequence[Record],
+        deadline: Deadline,
+    ) -> Mapping[str, str]:
+        """Make the exposures' records what they should be; return their ids by host name."""
+        names = {each.hostname for each in exposures}
+        for _ in range(_TRIES):
+            relevant = [each for each in observed if each.spec.name in names]
+            changes = plan_zone_of(domain, exposures, relevant)
+            try:
+                created = (
+                    [] if changes.is_empty else self.dns.write(domain.zone_id, changes, deadline)
+                )
+            except RecordTaken:
+                # The zone has changed since it was listed, or an answer was lost.
+                observed = self.observe(domain, deadline)
+                continue
+            gone = set(changes.deleted)
+            kept = [each for each in relevant if each.is_ours and each.id not in gone]
+            return {each.spec.name: each.id for each in (*kept, *created)}
+        msg = "Others keep changing the DNS records of these host names. The next pass tries again."
+        raise Conflict(msg, code="record_busy", retry_after_seconds=2)
+
+    def _try_lock(self, exposure: Exposure, lease: Lease) -> bool:
+        try:
+            self.store.lock(exposure, lease, self.now().timestamp())
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    def _release(self, exposure: Exposure, owner: str) -> None:
+        try:
+            self.store.release(exposure, owner)
+        except ApiError:
+            # What went wrong first is what has to be told; the lease runs out by itself.
+            return
+
+    def _settle(self, exposure: Exposure, owner: str) -> bool:
+        try:
+            self.store.settle(exposure, owner)
+        except LeaseLost:
+            return False
+        return True
+
+
+def view_zone(
+    domain: Domain, exposures: Iterable[Exposure], observed: Sequence[Record]
+) -> ZoneView:
+    """Return how the zone differs from these exposures, all of which are on the domain."""
+    by_name: dict[str, list[Record]] = defaultdict(list)
+    for record in observed:
+        by_name[record.spec.name].append(record)
+    drifted, blocked, wanted = [], [], set()
+    for exposure in exposures:
+        spec = build_record(exposure, domain)
+        wanted.add((spec.name, spec.comment))
+        plan = plan_record(by_name[exposure.hostname], spec, exposure.record_id)
+        if any(not record.is_ours for record in plan.foreign):
+            blocked.append(exposure)
+        elif plan.kept is None or not plan.is_settled or plan.kept.id != exposure.record_id:
+            drifted.append(exposure)
+    ours = [each for each in observed if each.is_ours]
+    strays = [each for each in ours if (each.spec.name, each.spec.comment) not in wanted]
+    return ZoneView(len(ours), tuple(drifted), tuple(blocked), tuple(strays))
 
 
 def plan_zone_of(
@@ -29,19 +192,5 @@ def plan_zone_of(
     return plan_zone(observed, wanted, known_ids=known_ids, taken_names=taken)
 
 
-def converge_zone(
-    dns: Dns, domain: Domain, exposures: Sequence[Exposure], deadline: Deadline
-) -> RecordChanges:
-    """Make the zone hold exactly the exposures' records of ours, and return what that took.
-
-    Safe to repeat: the second time there is nothing to do, and nothing is written. Raises
-    RecordTaken when the zone changed meanwhile: converge it again.
-    """
-    changes = plan_zone_of(domain, exposures, observe_zone(dns, domain, deadline))
-    if not changes.is_empty:
-        dns.write(domain.zone_id, changes, deadline)
-    return changes
-
-
 def _is_taken(wanted: RecordSpec, found: Sequence[Record]) -> bool:
-    return bool(plan_record(found, wanted, None).foreign)
+    return any(not each.is_ours for each in plan_record(found, wanted, None).foreign)

@@ -1,0 +1,135 @@
+"""What a pass over everything finds and does, as data: parts, findings, the report, the guard.
+
+A finding is one of: repaired (it was not as recorded, and now it is), failed (it could not be
+repaired now; the next pass tries again), refused (it will not be touched: a person has to look).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from chalicelib.domain.model import JsonObject
+
+# A report has to fit Lambda's answer, and a person's patience.
+_MOST_LISTED: Final = 200
+_FEW: Final = 5
+_SHARE_PERCENT: Final = 5
+
+
+class Part(StrEnum):
+    """The parts of a friend's world, each of which is observed and converged by itself."""
+
+    CLAIMS = "claims"
+    NAMESPACE = "namespace"
+    PROFILE = "profile"
+    RECORDS = "records"
+    ROUTES = "routes"
+    OPERATIONS = "operations"
+
+
+ALL_PARTS: Final = frozenset(Part)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was not as recorded. friend_id is None for what belongs to nobody.
+
+    what says which thing, and what became of it or keeps it from being mended. code is stable.
+    """
+
+    friend_id: str | None
+    what: str
+    code: str
+
+    def present(self) -> JsonObject:
+        """Return the finding as a report shows it."""
+        return {"friend_id": self.friend_id, "what": self.what, "code": self.code}
+
+
+@dataclass
+class Findings:
+    """What was found so far."""
+
+    repaired: list[Finding] = field(default_factory=list)
+    failed: list[Finding] = field(default_factory=list)
+    refused: list[Finding] = field(default_factory=list)
+
+    def add(self, others: "Findings") -> None:
+        """Add what was found elsewhere."""
+        self.repaired += others.repaired
+        self.failed += others.failed
+        self.refused += others.refused
+
+
+@dataclass
+class Work:
+    """Which parts of which friends differ from what is recorded."""
+
+    parts: dict[str, set[Part]] = field(default_factory=lambda: defaultdict(set))
+
+    def add(self, friend_ids: Iterable[str], part: Part) -> None:
+        """Add a part of each of these friends."""
+        for friend_id in friend_ids:
+            self.parts[friend_id].add(part)
+
+    def in_order(self) -> list[tuple[str, frozenset[Part]]]:
+        """Return the work, by the friends' ids."""
+        return [(each, frozenset(self.parts[each])) for each in sorted(self.parts)]
+
+
+def most_deletions(observed: int) -> int:
+    """Return how many of so many things one pass may delete because nothing recorded wants them.
+
+    More than that is not drift: a read went wrong, or a table was restored.
+    """
+    return max(_FEW, observed * _SHARE_PERCENT // 100)
+
+
+def deletions_refused(what: str, planned: int, observed: int) -> Finding:
+    """Return the finding that so many deletions at once will not be made."""
+    sentence = (
+        f"{planned} of {observed} {what} belong to nobody who is recorded; more than "
+        f"{most_deletions(observed)} are never deleted at once. See the runbook: mass deletion."
+    )
+    return Finding(None, sentence, "mass_deletion")
+
+
+def build_report(
+    findings: Findings,
+    *,
+    checked: int,
+    dry_run: bool,
+    handed_on: int = 0,
+    oldest_unfinished_seconds: int = 0,
+) -> JsonObject:
+    """Return the report of a pass: counts first, then what was found, as much as one can read."""
+    report: JsonObject = {
+        "ok": not (findings.failed or findings.refused),
+        "dry_run": dry_run,
+        "checked": checked,
+        "changed": 0 if dry_run else len(findings.repaired),
+        "handed_on": handed_on,
+        "oldest_unfinished_operation_seconds": oldest_unfinished_seconds,
+    }
+    listed = {
+        "repaired": findings.repaired,
+        "failed": findings.failed,
+        "refused": findings.refused,
+    }
+    for name, found in listed.items():
+        report[name] = [each.present() for each in found[:_MOST_LISTED]]
+    left_out = {name: len(found) - _MOST_LISTED for name, found in listed.items()}
+    report["left_out"] = {name: count for name, count in left_out.items() if count > 0}
+    return report
+
+
+def chunks_of(
+    work: Sequence[tuple[str, frozenset[Part]]], size: int
+) -> list[Mapping[str, Sequence[str]]]:
+    """Return the work in pieces of so many friends, each as an event carries it."""
+    return [
+        {friend_id: sorted(parts) for friend_id, parts in work[start : start + size]}
+        for start in range(0, len(work), size)
+    ]

@@ -1,0 +1,97 @@
+"""All that is recorded, read from the index "friends"; and the lease of a pass over it.
+
+pk           sk      what
+RECONCILE    PASS    lease_owner, lease_until of the pass that is under way
+"""
+
+from typing import Final
+
+from chalicelib.domain.model import Exposure, FriendRecord, Lease, NameClaim
+from chalicelib.gateways.dynamodb import (
+    ALL_CLAIMS,
+    ALL_EXPOSURES,
+    ALL_FRIENDS,
+    CLAIM,
+    FRIENDS_INDEX,
+    exposures_in,
+    to_friend,
+    to_queue,
+)
+from chalicelib.gateways.operations import ALL_WATCHED
+from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
+from chalicelib.ports import Watched
+
+_PASS: Final = ("RECONCILE", "PASS")
+_KINDS: Final = {"HOST": "host", "IDENTITY": "identity"}
+_PREFIXES: Final = {kind: prefix for prefix, kind in _KINDS.items()}
+
+
+class DynamoInventory:
+    """The Inventory of ports.py."""
+
+    def __init__(self, table: Table) -> None:
+        """Keep the table; nothing is called yet."""
+        self._table = table
+
+    def friends(self) -> list[FriendRecord]:
+        """See Inventory."""
+        rows = self._list(ALL_FRIENDS)
+        return [FriendRecord(to_friend(row), queue=to_queue(row)) for row in rows]
+
+    def exposures(self) -> list[Exposure]:
+        """See Inventory."""
+        return list(exposures_in(self._list(ALL_EXPOSURES)))
+
+    def claims(self, friend_id: str | None = None) -> list[NameClaim]:
+        """See Inventory."""
+        rows = self._list(ALL_CLAIMS, friend_id)
+        return [_to_claim(row) for row in rows if "expires_at" not in row]
+
+    def watched(self, friend_id: str | None = None) -> list[Watched]:
+        """See Inventory."""
+        rows = self._list(ALL_WATCHED, friend_id)
+        return [Watched(row["friend_id"], row["sk"], row["created_at"]) for row in rows]
+
+    def drop(self, claim: NameClaim, now: float) -> bool:
+        """See Inventory."""
+        drop = self._table.delete_action(
+            f"{_PREFIXES[claim.kind]}#{claim.name}",
+            CLAIM,
+            when="uid = :uid AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
+            values={":uid": claim.uid, ":now": int(now)},
+        )
+        return not self._table.transact([drop])
+
+    def begin_pass(self, lease: Lease, now: float) -> bool:
+        """See Inventory."""
+        take = self._table.update_action(
+            *_PASS,
+            when="attribute_not_exists(lease_until) OR lease_until <= :now OR lease_owner = :owner",
+            values={":now": int(now), ":owner": lease.owner},
+            sets={"lease_owner": lease.owner, "lease_until": lease.until},
+        )
+        try:
+            self._table.update(take)
+        except ConditionFailed:
+            return False
+        return True
+
+    def end_pass(self, owner: str) -> None:
+        """See Inventory."""
+        ours = {":owner": owner}
+        end = self._table.delete_action(*_PASS, when="lease_owner = :owner", values=ours)
+        self._table.transact([end])
+
+    def _list(self, of: str, friend_id: str | None = None) -> list[Item]:
+        prefix = {} if friend_id is None else {":prefix": f"{friend_id}#"}
+        return self._table.query(
+            IndexName=FRIENDS_INDEX,
+            KeyConditionExpression="list_pk = :of"
+            + (" AND begins_with(list_sk, :prefix)" if prefix else ""),
+            ExpressionAttributeValues=to_item({":of": of, **prefix}),
+        )
+
+
+def _to_claim(row: Item) -> NameClaim:
+    prefix, _, name = row["pk"].partition("#")
+    return NameClaim(_KINDS[prefix], name, row["friend_id"], row["uid"])

@@ -1,0 +1,174 @@
+"""One friend's world, brought back to what is recorded: the code that requests run, part by part.
+
+A part that cannot be converged now does not keep the others from it.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final, TypeVar
+
+from chalicelib.domain.claims import claims_of
+from chalicelib.domain.deadline import Deadline
+from chalicelib.domain.errors import ApiError
+from chalicelib.domain.model import Exposure, FriendRecord, Phase
+from chalicelib.domain.operations import operation_id
+from chalicelib.domain.plan import NAMESPACE_NOT_OURS, Result
+from chalicelib.domain.presentation import build_profile
+from chalicelib.domain.reconciliation import Finding, Findings, Part
+from chalicelib.ports import (
+    Dispatcher,
+    ExposureStore,
+    FriendStore,
+    Inventory,
+    StaleVersion,
+    Workspace,
+)
+from chalicelib.services.exposure import RECORD_NOT_OURS, ROUTE_NOT_OURS, Exposures
+from chalicelib.services.provisioning import Provisioner
+
+_FOREIGN: Final = frozenset({NAMESPACE_NOT_OURS, RECORD_NOT_OURS, ROUTE_NOT_OURS})
+# What a request is at work on is no drift.
+_BUSY: Final = frozenset({"exposure_busy", "exposure_not_found"})
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """Converges friends, each by themselves."""
+
+    friends: FriendStore
+    inventory: Inventory
+    provisioner: Provisioner
+    workspace: Workspace
+    exposures: Exposures
+    exposure_store: ExposureStore
+    dispatcher: Dispatcher
+    now: Callable[[], datetime]
+
+    def converge(
+        self, friend_id: str, parts: frozenset[Part], deadline: Deadline, *, dry_run: bool
+    ) -> Findings:
+        """Converge these parts of the friend's world and return what was found. Safe to repeat.
+
+        A friend who is gone needs nothing, and one who is being deleted only their operations.
+        """
+        findings = Findings()
+        record = _attempt(friend_id, findings, partial(self.friends.load, friend_id))
+        if record is not None:
+            _OneFriend(self, record, findings, deadline, dry_run).converge(parts)
+        return findings
+
+
+@dataclass(frozen=True)
+class _OneFriend:
+    """One friend, as just loaded, and what is found of them."""
+
+    to: Convergence
+    record: FriendRecord
+    findings: Findings
+    deadline: Deadline
+    dry_run: bool
+
+    def converge(self, parts: frozenset[Part]) -> None:
+        if self.record.friend.phase is not Phase.DELETING:
+            steps = {
+                Part.CLAIMS: self._claims,
+                Part.NAMESPACE: self._namespace,
+                Part.PROFILE: self._profile,
+            }
+            for part, step in steps.items():
+                if part in parts:
+                    self._attempt(step)
+            if Part.NAMESPACE in parts:
+                self._attempt(self._phase)
+            if parts & {Part.ROUTES, Part.RECORDS}:
+                for exposure in self.record.exposures:
+                    self._attempt(partial(self._exposure, exposure, Part.RECORDS in parts))
+        if Part.OPERATIONS in parts:
+            self._attempt(self._operations)
+
+    def _claims(self) -> None:
+        friend, exposures = self.record.friend, self.record.exposures
+        lost = claims_of(friend, exposures) - set(self.to.inventory.claims(friend.id))
+        if lost and not self.dry_run:
+            self.to.friends.claim_identities(friend)
+            for exposure in exposures:
+                self.to.exposure_store.reclaim(exposure)
+        for claim in sorted(lost, key=lambda each: each.name):
+            self._note(f"claim of {claim.kind} {claim.name} made again", "claimed")
+
+    def _namespace(self) -> None:
+        provision = self.to.provisioner.provision
+        for change in provision(self.record.friend, self.deadline, dry_run=self.dry_run):
+            if change.result is not Result.UNCHANGED:
+                what = f"{change.ref.kind.name} {change.ref.name} {change.result}"
+                self._note(what, change.result)
+
+    def _profile(self) -> None:
+        friend, put = self.record.friend, self.to.workspace.put_profile
+        if put(friend, build_profile(friend), dry_run=self.dry_run):
+            self._note("profile.json written", "written")
+
+    def _phase(self) -> None:
+        """Record that the friend's world is whole, or that a person has to look at it.
+
+        What could not be done now leaves the phase as it is: the next pass tries again.
+        """
+        phase = self.record.friend.phase
+        wanted = Phase.DEGRADED if self.findings.refused else Phase.READY
+        if self.findings.failed or phase is wanted:
+            return
+        if not self.dry_run:
+            self.to.friends.mark(self.record.friend, wanted)
+        self._note(f"phase {phase} became {wanted}", wanted)
+
+    def _exposure(self, exposure: Exposure, record_too: bool) -> None:  # noqa: FBT001 - bound by position in partial
+        differing = self.to.exposures.restore(
+            self.record.friend,
+            exposure,
+            self.deadline,
+            record_too=record_too,
+            dry_run=self.dry_run,
+        )
+        for what in differing:
+            self._note(f"{what} restored", "restored")
+
+    def _operations(self) -> None:
+        friend, queue = self.record.friend, self.record.queue
+        due = [each.operation_id for each in self.to.inventory.watched(friend.id)]
+        if not queue.is_drained and not queue.is_held(self.to.now().timestamp()):
+            due.insert(0, operation_id(friend, queue.finished + 1))
+        for identifier in due:
+            if not self.dry_run:
+                self.to.dispatcher.dispatch(friend.id, identifier)
+            self._note(f"operation {identifier} started again", "dispatched")
+
+    def _note(self, what: str, code: str) -> None:
+        self.findings.repaired.append(Finding(self.record.friend.id, what, code))
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        _attempt(self.record.friend.id, self.findings, step)
+
+
+def _attempt(friend_id: str, findings: Findings, step: Callable[[], T]) -> T | None:
+    """Take a step; what keeps it from being taken is found, and the rest goes on."""
+    try:
+        return step()
+    except ApiError as error:
+        if error.code not in _BUSY:
+            found = Finding(friend_id, error.message, error.code)
+            (findings.refused if error.code in _FOREIGN else findings.failed).append(found)
+    except StaleVersion:
+        found = Finding(friend_id, "The friend was changed meanwhile.", "busy")
+        findings.failed.append(found)
+    except Exception:  # noqa: BLE001 - a bug that one friend meets must not stop the rest
+        _log.exception("unexpected error", extra={"friend": friend_id})
+        message = "Something went wrong inside the API. Its log has a traceback."
+        findings.failed.append(Finding(friend_id, message, "internal_error"))
+    return None

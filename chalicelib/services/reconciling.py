@@ -1,0 +1,271 @@
+"""A pass over everything: observe -> plan -> execute, from whatever died before it.
+
+    read what is recorded
+      ├─ clusters, workspace, zones: a few paged lists each, compared page by page
+      ├─ records: in batches, under the leases of their host names
+      ├─ strays: what is ours and belongs to nobody; few at a time, each looked at again
+      └─ friends: the parts that differ, side by side; beyond a few hundred, by further invocations
+
+A clean pass writes nothing but its own lease. What could not be read is left alone.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import Final, TypeVar
+
+from chalicelib.domain.claims import claims_of
+from chalicelib.domain.deadline import Deadline
+from chalicelib.domain.dns import Domain
+from chalicelib.domain.errors import ApiError
+from chalicelib.domain.model import Exposure, FriendRecord, JsonObject, Lease, Phase
+from chalicelib.domain.namespace import ClusterLayout
+from chalicelib.domain.operations import operation_id
+from chalicelib.domain.presentation import build_profile
+from chalicelib.domain.reconciliation import (
+    ALL_PARTS,
+    Finding,
+    Findings,
+    Part,
+    Work,
+    build_report,
+    chunks_of,
+)
+from chalicelib.ports import Clusters, Dispatcher, Inventory, OperationStore, Watched, Workspace
+from chalicelib.services.concurrency import each_of
+from chalicelib.services.convergence import Convergence
+from chalicelib.services.observation import observe_cluster
+from chalicelib.services.sweeping import Sweeper
+from chalicelib.services.zones import Zones, view_zone
+
+T = TypeVar("T")
+
+# One invocation converges so many friends; what is more, others do, so many each.
+_MOST_HERE: Final = 500
+_CHUNK: Final = 250
+_AT_ONCE: Final = 8
+# What must be left of an invocation to begin with another few friends.
+_ENOUGH_SECONDS: Final = 20.0
+# Of unfinished operations, so many are looked at to tell how old the oldest is.
+_LOOKED_AT: Final = 50
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Pass:
+    """What one pass knows and has found so far."""
+
+    deadline: Deadline
+    dry_run: bool
+    friends: dict[str, FriendRecord]
+    findings: Findings = field(default_factory=Findings)
+    work: Work = field(default_factory=Work)
+
+    def attempt(self, what: str, step: Callable[[], T]) -> T | None:
+        """Take a step; a system that cannot be read or written now is left alone."""
+        try:
+            return step()
+        except ApiError as error:
+            self.findings.failed.append(Finding(None, f"{what}: {error.message}", error.code))
+        return None
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    """What the reconcile function does with an event that has passed validation."""
+
+    inventory: Inventory
+    operations: OperationStore
+    clusters: Clusters
+    workspace: Workspace
+    zones: Zones
+    convergence: Convergence
+    sweeper: Sweeper
+    dispatcher: Dispatcher
+    domains: tuple[Domain, ...]
+    cluster_names: tuple[str, ...]
+    layout: ClusterLayout
+    now: Callable[[], datetime]
+
+    def run_pass(self, owner: str, deadline: Deadline, *, dry_run: bool) -> JsonObject | None:
+        """Converge everything and return the report; None while another pass is under way.
+
+        Raises what keeps it from reading what is recorded: then nothing at all is done.
+        """
+        if dry_run:
+            return self._run_pass(deadline, dry_run=True)
+        now = self.now().timestamp()
+        # Whatever becomes of this invocation, its lease is over when its time is.
+        lease = Lease(owner, int(now + max(0.0, deadline.remaining_seconds)) + 1)
+        if not self.inventory.begin_pass(lease, now):
+            return None
+        try:
+            return self._run_pass(deadline, dry_run=False)
+        finally:
+            self.inventory.end_pass(owner)
+
+    def converge(
+        self, parts: Mapping[str, frozenset[Part]], deadline: Deadline, *, dry_run: bool
+    ) -> JsonObject:
+        """Converge these parts of these friends and return the report. Safe to repeat."""
+        here = _Pass(deadline, dry_run, {})
+        for friend_id, each in parts.items():
+            here.work.parts[friend_id] |= each
+        handed_on = self._work(here)
+        return build_report(here.findings, checked=len(parts), dry_run=dry_run, handed_on=handed_on)
+
+    def _run_pass(self, deadline: Deadline, *, dry_run: bool) -> JsonObject:
+        here = _Pass(deadline, dry_run, self._recorded())
+        unfinished = self._unfinished(here)
+        self._compare_claims(here)
+        self._compare_clusters(here)
+        here.attempt("The workspace", partial(self._compare_profiles, here))
+        for domain in self.domains:
+            here.attempt(f"The zone of {domain.name}", partial(self._zone, here, domain))
+        handed_on = self._work(here)
+        return build_report(
+            here.findings,
+            checked=len(here.friends),
+            dry_run=dry_run,
+            handed_on=handed_on,
+            oldest_unfinished_seconds=unfinished,
+        )
+
+    def _recorded(self) -> dict[str, FriendRecord]:
+        """Return every friend with their exposures, by id."""
+        exposures: dict[tuple[str, str], list[Exposure]] = defaultdict(list)
+        for each in self.inventory.exposures():
+            exposures[each.friend_id, each.uid].append(each)
+        return {
+            each.friend.id: replace(
+                each, exposures=tuple(exposures[each.friend.id, each.friend.uid])
+            )
+            for each in self.inventory.friends()
+        }
+
+    def _unfinished(self, here: _Pass) -> int:
+        """Plan what nobody is at work on; return the age of the oldest operation, in seconds."""
+        watched = self.inventory.watched()
+        moment = self.now().timestamp()
+        here.work.add({each.friend_id for each in watched}, Part.OPERATIONS)
+        pending = [each for each in here.friends.values() if not each.queue.is_drained]
+        idle = [each.friend.id for each in pending if not each.queue.is_held(moment)]
+        here.work.add(idle, Part.OPERATIONS)
+        unready = [
+            each.friend.id
+            for each in here.friends.values()
+            if each.friend.phase in {Phase.PROVISIONING, Phase.DEGRADED}
+        ]
+        here.work.add(unready, Part.NAMESPACE)
+        return self._oldest_seconds(watched, pending)
+
+    def _oldest_seconds(self, watched: Sequence[Watched], pending: Sequence[FriendRecord]) -> int:
+        dates = [each.created_at for each in watched]
+        for record in pending[:_LOOKED_AT]:
+            identifier = operation_id(record.friend, record.queue.finished + 1)
+            if found := self.operations.find(record.friend, identifier):
+                dates.append(found.created_at)
+        if not dates:
+            return 0
+        return max(0, int((self.now() - datetime.fromisoformat(min(dates))).total_seconds()))
+
+    def _compare_claims(self, here: _Pass) -> None:
+        claims = self.inventory.claims()
+        wanted = frozenset().union(
+            *(claims_of(each.friend, each.exposures) for each in here.friends.values())
+        )
+        lost = wanted.difference(claims)
+        here.work.add({each.friend_id for each in lost}, Part.CLAIMS)
+        strays = [each for each in claims if each not in wanted]
+        self.sweeper.sweep_claims(strays, len(claims), here.findings, dry_run=here.dry_run)
+
+    def _compare_clusters(self, here: _Pass) -> None:
+        for name in self.cluster_names:
+            friends = {
+                friend_id: record
+                for friend_id, record in here.friends.items()
+                if record.friend.cluster == name
+            }
+            here.attempt(f"The cluster {name}", partial(self._compare_cluster, here, name, friends))
+
+    def _compare_cluster(self, here: _Pass, name: str, friends: Mapping[str, FriendRecord]) -> None:
+        view = observe_cluster(self.clusters.open(name, here.deadline), friends, self.layout)
+        here.work.add(view.drifted, Part.NAMESPACE)
+        here.work.add(view.misrouted, Part.ROUTES)
+        for friend_id in view.foreign:
+            if friend_id not in friends:
+                sentence = f"The namespace friend-{friend_id} is not the API's; it is left alone."
+                here.findings.refused.append(Finding(friend_id, sentence, "namespace_not_ours"))
+        self.sweeper.sweep_cluster(name, view, here.findings, here.deadline, dry_run=here.dry_run)
+
+    def _compare_profiles(self, here: _Pass) -> None:
+        sound, strays, count = set(), [], 0
+        for stored in self.workspace.list_profiles():
+            count += 1
+            record = here.friends.get(stored.friend_id)
+            if record is None:
+                strays.append(stored.friend_id)
+            elif self.workspace.has_digest(stored, build_profile(record.friend)):
+                sound.add(stored.friend_id)
+        staying = (
+            friend_id
+            for friend_id, record in here.friends.items()
+            if record.friend.phase is not Phase.DELETING
+        )
+        here.work.add((each for each in staying if each not in sound), Part.PROFILE)
+        self.sweeper.sweep_profiles(strays, count, here.findings, dry_run=here.dry_run)
+
+    def _zone(self, here: _Pass, domain: Domain) -> None:
+        exposures = [
+            exposure
+            for record in here.friends.values()
+            if record.friend.phase is not Phase.DELETING
+            for exposure in record.exposures
+            if exposure.domain == domain.name
+        ]
+        observed = self.zones.observe(domain, here.deadline)
+        view = view_zone(domain, exposures, observed)
+        for exposure in view.blocked:
+            sentence = f"{exposure.hostname} has a DNS record that is not the API's."
+            found = Finding(exposure.friend_id, sentence, "record_not_ours")
+            here.findings.refused.append(found)
+        self.sweeper.sweep_records(domain, view, here.findings, here.deadline, dry_run=here.dry_run)
+        done = (
+            list(view.drifted)
+            if here.dry_run
+            else self.zones.converge(domain, view.drifted, observed, here.deadline)
+        )
+        for exposure in done:
+            what = f"DNS record {exposure.hostname} restored"
+            here.findings.repaired.append(Finding(exposure.friend_id, what, "restored"))
+
+    def _work(self, here: _Pass) -> int:
+        """Converge what differs, as far as it is for this invocation; hand on the rest.
+
+        Returns how many friends were handed on.
+        """
+        waiting = here.work.in_order()
+        later = [] if here.dry_run else waiting[_MOST_HERE:]
+        now = waiting[: len(waiting) - len(later)]
+        while now and here.deadline.remaining_seconds >= _ENOUGH_SECONDS:
+            batch, now = now[: 4 * _AT_ONCE], now[4 * _AT_ONCE :]
+            converge = partial(self._converge_one, here)
+            for found in each_of(converge, batch, at_once=_AT_ONCE):
+                here.findings.add(found)
+        left = [*now, *later]
+        for chunk in chunks_of(left, _CHUNK):
+            here.attempt("Handing on", partial(self.dispatcher.dispatch_work, chunk))
+        return len(left)
+
+    def _converge_one(self, here: _Pass, work: tuple[str, frozenset[Part]]) -> Findings:
+        friend_id, parts = work
+        return self.convergence.converge(friend_id, parts, here.deadline, dry_run=here.dry_run)
+
+
+def every_part_of(friend_id: str) -> dict[str, frozenset[Part]]:
+    """Return the work of converging one friend, whatever of theirs differs."""
+    return {friend_id: ALL_PARTS}
