@@ -83,7 +83,11 @@ def _parameters(stack: Stack) -> list[str]:
         "zone_id": environment["ZONE_ID"],
         "target": environment["DNS_TARGET"],
     }
-    return [f"Domains={json.dumps([domain])}", f"CloudflareUrl={environment['CLOUDFLARE_URL']}"]
+    return [
+        f"Domains={json.dumps([domain])}",
+        f"CloudflareUrl={environment['CLOUDFLARE_URL']}",
+        "ReconcileSchedule=rate(1 minute)",
+    ]
 
 
 def _aws(stack: Stack, *arguments: str) -> None:
@@ -110,6 +114,7 @@ def _outputs(stack: Stack) -> dict[str, str]:
         "TABLE_NAME": outputs["TableName"],
         "WORKSPACE_BUCKET": outputs["WorkspaceBucketName"],
         "RUN_OPERATION_FUNCTION": outputs["RunOperationName"],
+        "RECONCILE_FUNCTION": outputs["ReconcileName"],
         "DEAD_LETTERS_URL": outputs["DeadLettersUrl"],
     }
 

@@ -56,6 +56,14 @@ BUDGET: dict[str, tuple[Call, tuple[int, int, int, int, int, int]]] = {
         lambda api: api.get("/api/friends?discord_id=" + "9" * 18),
         (1, 0, 0, 0, 0, 0),
     ),
+    "delete a friend": (lambda api: api.delete(f"{FRIEND}?confirm=alice"), (2, 0, 0, 0, 1, 0)),
+    # Friends, exposures, claims, watched operations, and the pass's lease twice; a list of each
+    # kind; the profiles; the zone.
+    "reconcile, nothing to do": (lambda api: api.reconcile(), (6, 7, 1, 0, 0, 1)),
+    "reconcile one friend, nothing to do": (
+        lambda api: api.reconcile({"friend_id": "alice"}),
+        (3, 7, 1, 0, 0, 1),
+    ),
     "get a friend": (lambda api: api.get(FRIEND), (1, 0, 0, 0, 0, 0)),
     "register a friend": (
         lambda api: api.post("/api/friends", create_friend_body(id="bob")),
@@ -74,7 +82,7 @@ BUDGET: dict[str, tuple[Call, tuple[int, int, int, int, int, int]]] = {
     "update a friend": (lambda api: api.put(FRIEND, {"display_name": "Al"}), (2, 0, 2, 0, 0, 0)),
     "update without a change": (
         lambda api: api.put(FRIEND, {"display_name": "Alice"}),
-        (1, 0, 2, 0, 0, 0),
+        (1, 0, 1, 0, 0, 0),
     ),
     "set a relationship": (
         lambda api: api.put(f"{FRIEND}/agents/mochi", {"status": "active"}),

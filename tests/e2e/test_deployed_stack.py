@@ -9,6 +9,7 @@ import subprocess
 import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -88,10 +89,12 @@ def test_a_registered_friend_has_a_row_a_namespace_and_a_profile(
     assert json.loads(stored["Body"].read()) == found["profile"]
 
 
+def create_cluster_client() -> ClusterClient:
+    return ClusterClient(Path(os.environ["KUBECONFIG"]).read_text(encoding="utf-8"))
+
+
 def test_the_namespace_is_there_for_kubectl_too(friend: str) -> None:
-    with open(os.environ["KUBECONFIG"], encoding="utf-8") as file:  # noqa: PTH123 - a path from the environment
-        cluster = ClusterClient(file.read())
-    namespace = cluster.get(f"/api/v1/namespaces/friend-{friend}")
+    namespace = create_cluster_client().get(f"/api/v1/namespaces/friend-{friend}")
     assert namespace["metadata"]["labels"]["friends-api/friend"] == friend
 
 
@@ -259,10 +262,48 @@ def follow(client: Client, url: str) -> Any:
     return read()
 
 
-def invoke(event: Any) -> Any:
-    """Invoke run_operation as an operator does from the console."""
+def test_a_deleted_friend_is_gone_from_everywhere(agent: Client, friend: str) -> None:
+    url = f"/api/friends/{friend}"
+    assert agent.call("DELETE", url).status_code == 400
+    accepted = agent.call("DELETE", f"{url}?confirm={friend}")
+    assert accepted.status_code == 202, accepted.text
+    operation = accepted.json()["operation"]["url"]
+    wait_until(lambda: agent.call("GET", operation).json()["status"] == "succeeded", seconds=60)
+    assert agent.call("GET", url).status_code == 404
+    assert create_cluster_client().find(f"/api/v1/namespaces/friend-{friend}") is None
+    again = agent.call("POST", "/api/friends", json={"id": friend, "display_name": "Z"})
+    assert again.status_code == 201, again.text
+    assert agent.call("GET", f"{url}/operations").json() == []
+
+
+def test_an_operator_reconciles_one_friend_from_the_console(friend: str) -> None:
+    cluster = create_cluster_client()
+    quota = f"/api/v1/namespaces/friend-{friend}/resourcequotas/friend-quota"
+    cluster.merge(quota, {"spec": {"hard": {"pods": "99"}}})
+    planned = invoke({"friend_id": friend, "dry_run": True}, "RECONCILE_FUNCTION")
+    assert [each["what"] for each in planned["repaired"]] == [
+        "ResourceQuota friend-quota configured"
+    ]
+    assert cluster.get(quota)["spec"]["hard"]["pods"] == "99"
+    assert invoke({"friend_id": friend}, "RECONCILE_FUNCTION")["changed"] == 1
+    assert cluster.get(quota)["spec"]["hard"]["pods"] == "3"
+    assert invoke({"friend_id": friend}, "RECONCILE_FUNCTION")["changed"] == 0
+    refused = invoke({"friend_id": friend, "dryrun": True}, "RECONCILE_FUNCTION")
+    assert (refused["ok"], refused["details"][0]["path"]) == (False, "/dryrun")
+
+
+def test_the_schedule_repairs_what_nobody_asked_about(friend: str) -> None:
+    cluster = create_cluster_client()
+    path = f"/api/v1/namespaces/friend-{friend}/limitranges/friend-limits"
+    cluster.delete(path)
+    # The local stack's schedule comes once a minute.
+    wait_until(lambda: cluster.find(path) is not None, seconds=150)
+
+
+def invoke(event: Any, function: str = "RUN_OPERATION_FUNCTION") -> Any:
+    """Invoke a function as an operator does from the console."""
     answer = boto3.client("lambda").invoke(
-        FunctionName=os.environ["RUN_OPERATION_FUNCTION"], Payload=json.dumps(event)
+        FunctionName=os.environ[function], Payload=json.dumps(event)
     )
     return json.loads(answer["Payload"].read())
 

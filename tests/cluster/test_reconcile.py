@@ -1,0 +1,85 @@
+"""Reconcile and deletion on a real API server, as the service account that ships."""
+
+from typing import Any
+
+import pytest
+
+from tests.cluster_client import ClusterClient, wait_until
+from tests.harness import Api
+
+POLICIES = "/apis/networking.k8s.io/v1/namespaces"
+
+
+@pytest.fixture(autouse=True)
+def _only_tests_live_here(admin: ClusterClient) -> None:
+    """A whole pass deletes namespaces of friends who are not recorded: real ones must be far."""
+    ours = "/api/v1/namespaces?labelSelector=app.kubernetes.io/managed-by=friends-api"
+    names = [each["metadata"]["name"] for each in admin.get(ours)["items"]]
+    real = [each for each in names if each.startswith("friend-") and "friend-t-" not in each]
+    assert not real, f"this cluster has friends, so no pass is tried on it: {real[:3]}"
+
+
+def drift(admin: ClusterClient, friend_id: str) -> None:
+    inside = f"/api/v1/namespaces/friend-{friend_id}"
+    admin.merge(f"{inside}/resourcequotas/friend-quota", {"spec": {"hard": {"pods": "99"}}})
+    admin.merge(f"{inside}/serviceaccounts/default", {"automountServiceAccountToken": True})
+    admin.delete(f"{inside}/limitranges/friend-limits")
+    admin.merge(
+        f"{POLICIES}/friend-{friend_id}/networkpolicies/friend-netpol", {"spec": {"egress": [{}]}}
+    )
+
+
+def of(report: Any, friend_id: str) -> list[str]:
+    """Return what was found of this friend: other tests' namespaces may be strays here."""
+    found = [*report["repaired"], *report["failed"], *report["refused"]]
+    return sorted(each["what"] for each in found if each["friend_id"] == friend_id)
+
+
+def test_a_pass_repairs_what_differs_and_then_finds_nothing(
+    api: Api, admin: ClusterClient, friend_id: str
+) -> None:
+    api.register_friend(friend_id)
+    assert of(api.reconcile(), friend_id) == []
+    drift(admin, friend_id)
+    assert of(api.reconcile(), friend_id) == [
+        "LimitRange friend-limits created",
+        "NetworkPolicy friend-netpol configured",
+        "ResourceQuota friend-quota configured",
+        "ServiceAccount default configured",
+    ]
+    assert of(api.reconcile(), friend_id) == []
+
+
+def test_a_deleted_namespace_comes_back_once_it_is_gone(
+    api: Api, admin: ClusterClient, friend_id: str
+) -> None:
+    path = f"/api/v1/namespaces/friend-{friend_id}"
+    api.register_friend(friend_id)
+    admin.call("DELETE", path)
+    wait_until(lambda: admin.find(path) is None, seconds=60)
+    assert f"Namespace friend-{friend_id} created" in of(api.reconcile(), friend_id)
+    assert of(api.reconcile(), friend_id) == []
+
+
+def test_a_deleted_friend_leaves_nothing_in_the_cluster(
+    api: Api, admin: ClusterClient, friend_id: str, invocations: list[Any]
+) -> None:
+    api.register_friend(friend_id)
+    answer = api.delete(f"/api/friends/{friend_id}?confirm={friend_id}")
+    assert answer.status == 202, answer.text
+    (report,) = api.deliver(invocations)
+    assert report["operation"]["status"] == "succeeded", report
+    assert admin.find(f"/api/v1/namespaces/friend-{friend_id}") is None
+    assert api.get(f"/api/friends/{friend_id}").status == 404
+
+
+def test_h05_an_id_is_not_free_while_its_namespace_is_terminating(
+    api: Api, admin: ClusterClient, friend_id: str
+) -> None:
+    name = f"friend-{friend_id}"
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    assert admin.call("POST", "/api/v1/namespaces", manifest)[0] == 201
+    admin.call("DELETE", f"/api/v1/namespaces/{name}")
+    answer = api.post("/api/friends", {"id": friend_id, "display_name": "B"})
+    assert (answer.status, answer.json["code"]) == (409, "namespace_terminating")
+    assert int(answer.headers["Retry-After"]) > 0
