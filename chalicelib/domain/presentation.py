@@ -22,7 +22,6 @@ def present_record(record: FriendRecord) -> JsonObject:
         **present_friend(record.friend),
         "profile": build_profile(record.friend),
         "friendships": [present_friendship(each) for each in record.friendships],
-        # No route makes an exposure yet, so a record has none.
         "exposures": [present_exposure(each) for each in record.exposures],
     }
 
