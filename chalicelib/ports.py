@@ -206,6 +206,7 @@ class Watched:
     """An operation whose rollout is being watched: all of it is applied, and it is not over."""
 
     friend_id: str
+    uid: str
     operation_id: str
     created_at: str
 

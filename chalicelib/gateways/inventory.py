@@ -4,9 +4,12 @@ pk           sk      what
 RECONCILE    PASS    lease_owner, lease_until of the pass that is under way
 """
 
+import logging
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from chalicelib.domain.model import Exposure, FriendRecord, Lease, NameClaim
+from chalicelib.domain.tiers import TIERS
 from chalicelib.gateways.dynamodb import (
     ALL_CLAIMS,
     ALL_EXPOSURES,
@@ -20,6 +23,8 @@ from chalicelib.gateways.dynamodb import (
 from chalicelib.gateways.operations import ALL_WATCHED
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import Watched
+
+_log = logging.getLogger(__name__)
 
 _PASS: Final = ("RECONCILE", "PASS")
 _KINDS: Final = {"HOST": "host", "IDENTITY": "identity"}
@@ -35,8 +40,7 @@ class DynamoInventory:
 
     def friends(self) -> list[FriendRecord]:
         """See Inventory."""
-        rows = self._list(ALL_FRIENDS)
-        return [FriendRecord(to_friend(row), queue=to_queue(row)) for row in rows]
+        return list(_friends_in(self._list(ALL_FRIENDS)))
 
     def exposures(self) -> list[Exposure]:
         """See Inventory."""
@@ -50,7 +54,7 @@ class DynamoInventory:
     def watched(self, friend_id: str | None = None) -> list[Watched]:
         """See Inventory."""
         rows = self._list(ALL_WATCHED, friend_id)
-        return [Watched(row["friend_id"], row["sk"], row["created_at"]) for row in rows]
+        return [Watched(row["friend_id"], row["uid"], row["sk"], row["created_at"]) for row in rows]
 
     def drop(self, claim: NameClaim, now: float) -> bool:
         """See Inventory."""
@@ -90,6 +94,21 @@ class DynamoInventory:
             + (" AND begins_with(list_sk, :prefix)" if prefix else ""),
             ExpressionAttributeValues=to_item({":of": of, **prefix}),
         )
+
+
+def _friends_in(rows: Iterable[Item]) -> Iterator[FriendRecord]:
+    """Yield the friends; a row that no request could have written is left out, and stops no other.
+
+    Nothing of theirs is swept: whoever would sweep it loads the row, and fails.
+    """
+    for row in rows:
+        try:
+            friend, queue = to_friend(row), to_queue(row)
+            _ = TIERS[friend.tier]
+        except (KeyError, TypeError, ValueError):
+            _log.error("damaged friend", extra={"pk": row["pk"]})
+            continue
+        yield FriendRecord(friend, queue=queue)
 
 
 def _to_claim(row: Item) -> NameClaim:

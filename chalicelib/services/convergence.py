@@ -141,7 +141,8 @@ class _OneFriend:
 
     def _operations(self) -> None:
         friend, queue = self.record.friend, self.record.queue
-        due = [each.operation_id for each in self.to.inventory.watched(friend.id)]
+        watched = self.to.inventory.watched(friend.id)
+        due = [each.operation_id for each in watched if each.uid == friend.uid]
         if not queue.is_drained and not queue.is_held(self.to.now().timestamp()):
             due.insert(0, operation_id(friend, queue.finished + 1))
         for identifier in due:

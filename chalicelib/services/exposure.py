@@ -161,28 +161,46 @@ class Exposures:
         Raises Conflict for what is not ours, and while a request is at work on the exposure.
         """
         domain = self._domain_of(exposure)
-        cluster = self.clusters.open(friend.cluster, deadline)
         differing = []
         if record_too and not self._is_recorded(exposure, domain, deadline):
             differing.append(f"DNS record {exposure.hostname}")
-        route = build_ingress_route(friend, exposure)
-        found = cluster.get(ref_of(route))
-        if found is not None and not is_of(found, friend):
-            raise _route_not_ours(route_name(exposure))
-        if found is None or not contains(found, route):
+        if not self._is_routed(friend, exposure, deadline):
             differing.append(f"IngressRoute {route_name(exposure)}")
-        if not differing or dry_run:
-            return differing
+        if differing and not dry_run:
+            self._restore(friend, exposure, domain, deadline, record_too=record_too)
+        return differing
+
+    def _restore(
+        self,
+        friend: Friend,
+        exposure: Exposure,
+        domain: Domain,
+        deadline: Deadline,
+        *,
+        record_too: bool,
+    ) -> None:
         lease = new_lease(uuid.uuid4().hex, self.now)
         with self._holding(exposure, lease):
             self.store.lock(exposure, lease, self.now().timestamp())
+            # A request may have changed the row before the lease was ours.
+            record = self.access.friends.load(friend.id)
+            current = None if record is None else record.exposure_of(exposure.name)
+            if current is None or current.uid != exposure.uid:
+                raise exposure_not_found()
             bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
             if record_too:
-                kept = self._converge_record(exposure, domain, bounded)
-                exposure = replace(exposure, record_id=kept.id)
+                kept = self._converge_record(current, domain, bounded)
+                current = replace(current, record_id=kept.id)
+            route = build_ingress_route(friend, current)
             self.clusters.open(friend.cluster, bounded).apply(route, force=True)
-        self._hand_in(partial(self.store.settle, exposure, lease.owner))
-        return differing
+        self._hand_in(partial(self.store.settle, current, lease.owner))
+
+    def _is_routed(self, friend: Friend, exposure: Exposure, deadline: Deadline) -> bool:
+        route = build_ingress_route(friend, exposure)
+        found = self.clusters.open(friend.cluster, deadline).get(ref_of(route))
+        if found is not None and not is_of(found, friend):
+            raise _route_not_ours(route_name(exposure))
+        return found is not None and contains(found, route)
 
     def _is_recorded(self, exposure: Exposure, domain: Domain, deadline: Deadline) -> bool:
         found = self.dns.find(domain.zone_id, exposure.hostname, deadline)

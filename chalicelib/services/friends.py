@@ -200,11 +200,11 @@ class Friends:
     ) -> Friend:
         """Return what an earlier try of this request recorded; else the conflict stands."""
         recorded = self.store.load(friend.id)
+        if recorded is not None and recorded.friend.phase is Phase.DELETING:
+            raise friend_deleting() from conflict
         if recorded is not None and friend.request and recorded.friend.request == friend.request:
             # Loaded again for the principal: an agent may have been blocked since.
             return self.access.load(principal, friend.id).friend
-        if recorded is not None and recorded.friend.phase is Phase.DELETING:
-            raise friend_deleting() from conflict
         if recorded is not None and conflict.code == NAMESPACE_NOT_OURS:
             # The namespace is a recorded friend's: the store names every name that is taken.
             self.store.create(friend, friendship)

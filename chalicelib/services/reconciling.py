@@ -71,6 +71,9 @@ class _Pass:
             return step()
         except ApiError as error:
             self.findings.failed.append(Finding(None, f"{what}: {error.message}", error.code))
+        except Exception:  # noqa: BLE001 - a bug that one system meets must not stop the rest
+            _log.exception("unexpected error", extra={"what": what})
+            self.findings.failed.append(Finding(None, f"{what}: see the log.", "internal_error"))
         return None
 
 
@@ -121,7 +124,7 @@ class Reconciler:
     def _run_pass(self, deadline: Deadline, *, dry_run: bool) -> JsonObject:
         here = _Pass(deadline, dry_run, self._recorded())
         unfinished = self._unfinished(here)
-        self._compare_claims(here)
+        here.attempt("The claims of names", partial(self._compare_claims, here))
         self._compare_clusters(here)
         here.attempt("The workspace", partial(self._compare_profiles, here))
         for domain in self.domains:
@@ -149,7 +152,8 @@ class Reconciler:
 
     def _unfinished(self, here: _Pass) -> int:
         """Plan what nobody is at work on; return the age of the oldest operation, in seconds."""
-        watched = self.inventory.watched()
+        registered = {each.friend.uid for each in here.friends.values()}
+        watched = [each for each in self.inventory.watched() if each.uid in registered]
         moment = self.now().timestamp()
         here.work.add({each.friend_id for each in watched}, Part.OPERATIONS)
         pending = [each for each in here.friends.values() if not each.queue.is_drained]
