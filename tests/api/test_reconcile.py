@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from chalicelib.gateways.dynamodb import DynamoFriendStore
+from chalicelib.gateways.exposures import DynamoExposureStore
 from chalicelib.gateways.inventory import DynamoInventory
 from chalicelib.gateways.seam import Seam
 from chalicelib.services import reconciling
@@ -610,3 +611,55 @@ def test_what_a_pass_did_is_a_metric(
     assert described["Namespace"] == "FriendsApi"
     for metric in described["Metrics"]:
         assert isinstance(values[metric["Name"]], int)
+
+
+def test_a_damaged_row_stops_nobody_and_loses_nothing(
+    api: Api, outside: Outside, seam: Seam
+) -> None:
+    api.register_friend("bob")
+    table().update_item(
+        Key={"pk": "FRIEND#bob", "sk": "PROFILE"},
+        UpdateExpression="SET phase = :phase",
+        ExpressionAttributeValues={":phase": "unheard-of"},
+    )
+    delete_quota(outside)
+    report = api.reconcile()
+    assert "ResourceQuota friend-quota created" in repairs(report)
+    assert outside.cluster.find("/api/v1/namespaces/friend-bob") is not None
+    assert read_profile("bob")["id"] == "bob"
+
+
+def test_what_a_friend_left_unwatched_concerns_nobody_after_their_end(
+    api: Api, seam: Seam, invocations: list[Any]
+) -> None:
+    api.post(f"{FRIEND}/namespace/apply?wait=ready", create_config_map_manifest("settings"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Follower, "follow", lambda *_: None)
+        api.deliver(invocations)
+    api.delete(f"{FRIEND}?confirm=alice")
+    api.deliver(invocations)
+    api.register_friend()
+    report = api.reconcile()
+    assert (report["oldest_unfinished_operation_seconds"], invocations) == (0, [])
+    require_quiet(api, seam)
+
+
+def test_l12_a_request_that_was_faster_than_a_repair_is_not_undone(
+    api: Api, outside: Outside
+) -> None:
+    other = create_service_manifest("other")
+    assert api.post(f"{FRIEND}/namespace/apply", other).status == 200
+    bend_route(outside)
+    lock = DynamoExposureStore.lock
+
+    def lock_late(*arguments: Any) -> None:
+        patch.undo()
+        body = {"name": "app", "service": "other"}
+        assert api.post(f"{FRIEND}/namespace/expose", body).status == 200
+        lock(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DynamoExposureStore, "lock", lock_late)
+        api.reconcile()
+    (rule,) = outside.cluster.get(ROUTE)["spec"]["routes"]
+    assert rule["services"][0]["name"] == "other"
