@@ -32,6 +32,7 @@ from chalicelib.services.friends import Friends
 from chalicelib.services.namespaces import Namespaces
 from chalicelib.services.operations import Operations
 from chalicelib.services.provisioning import Provisioner
+from chalicelib.services.publishing import Publisher
 from chalicelib.services.reconciling import Reconciler
 from chalicelib.services.sweeping import Sweeper
 from chalicelib.services.teardown import Teardown
@@ -88,8 +89,10 @@ def wire(
     dns = CloudflareDns(
         lambda: secrets.read(settings.cloudflare_secret), url=settings.cloudflare_url, seam=seam
     )
+    publisher = Publisher(store, exposure_store, clusters, dns, settings.domains, now)
     exposures = Exposures(
         access=access,
+        publisher=publisher,
         store=exposure_store,
         clusters=clusters,
         dns=dns,
@@ -116,7 +119,7 @@ def wire(
         now=now,
     )
     follower = Follower(operations, clusters, now, sleep)
-    teardown = Teardown(store, operations, exposures, clusters, workspace, now, sleep)
+    teardown = Teardown(store, operations, publisher, clusters, workspace, now, sleep)
     worker = Worker(operations, dispatcher, executor, follower, teardown, now, sleep)
     inventory, zones = DynamoInventory(table), Zones(dns, exposure_store, now)
     reconciler = Reconciler(
@@ -130,7 +133,7 @@ def wire(
             inventory=inventory,
             provisioner=provisioner,
             workspace=workspace,
-            exposures=exposures,
+            publisher=publisher,
             exposure_store=exposure_store,
             dispatcher=dispatcher,
             now=now,

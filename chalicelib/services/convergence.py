@@ -26,8 +26,8 @@ from chalicelib.ports import (
     StaleVersion,
     Workspace,
 )
-from chalicelib.services.exposure import RECORD_NOT_OURS, ROUTE_NOT_OURS, Exposures
 from chalicelib.services.provisioning import Provisioner
+from chalicelib.services.publishing import RECORD_NOT_OURS, ROUTE_NOT_OURS, Publisher
 
 _FOREIGN: Final = frozenset({NAMESPACE_NOT_OURS, RECORD_NOT_OURS, ROUTE_NOT_OURS})
 # What a request is at work on is no drift.
@@ -46,7 +46,7 @@ class Convergence:
     inventory: Inventory
     provisioner: Provisioner
     workspace: Workspace
-    exposures: Exposures
+    publisher: Publisher
     exposure_store: ExposureStore
     dispatcher: Dispatcher
     now: Callable[[], datetime]
@@ -129,7 +129,7 @@ class _OneFriend:
         self._note(f"phase {phase} became {wanted}", wanted)
 
     def _exposure(self, exposure: Exposure, record_too: bool) -> None:  # noqa: FBT001 - bound by position in partial
-        differing = self.to.exposures.restore(
+        differing = self.to.publisher.restore(
             self.record.friend,
             exposure,
             self.deadline,

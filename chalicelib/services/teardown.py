@@ -20,7 +20,7 @@ from chalicelib.domain.plan import is_of, namespace_terminating
 from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Clusters, FriendStore, LeaseLost, OperationStore, Workspace
 from chalicelib.services.execution import OutOfTurn, Turn
-from chalicelib.services.exposure import Exposures
+from chalicelib.services.publishing import Publisher
 
 _LOOK_AGAIN_SECONDS: Final = 2.0
 # A namespace takes some 6 s to go. What holds one up for longer wants a person, not a poll.
@@ -33,7 +33,7 @@ class Teardown:
 
     friends: FriendStore
     operations: OperationStore
-    exposures: Exposures
+    publisher: Publisher
     clusters: Clusters
     workspace: Workspace
     now: Callable[[], datetime]
@@ -75,7 +75,7 @@ class Teardown:
         for exposure in record.exposures:
             _begin(turn)
             try:
-                self.exposures.take_down(record.friend, exposure, turn.call_deadline())
+                self.publisher.take_down(record.friend, exposure, turn.call_deadline())
             except NotFound:
                 # Another request has just taken it down.
                 continue
