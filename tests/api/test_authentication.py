@@ -219,6 +219,7 @@ ROLE_MATRIX = {
     ("POST", "/api/friends"): ANY_TOKEN,
     ("GET", FRIEND): OF_FRIEND,
     ("PUT", FRIEND): OF_FRIEND,
+    ("DELETE", FRIEND): OF_FRIEND,
     ("PUT", f"{FRIEND}/agents/{{agent_id}}"): OWN_ONLY,
     ("DELETE", f"{FRIEND}/agents/{{agent_id}}"): OWN_ONLY,
     ("GET", f"{FRIEND}/secrets"): OF_FRIEND,
@@ -242,6 +243,7 @@ BODIES = {
     ("POST", f"{FRIEND}/namespace/apply"): create_config_map_manifest(),
     ("POST", f"{FRIEND}/namespace/expose"): {"name": "my-app", "service": "web"},
 }
+QUERIES = {("DELETE", FRIEND): "?confirm=alice"}
 
 
 def test_i04_every_route_has_a_row_in_the_role_matrix() -> None:
@@ -260,7 +262,7 @@ def test_i04_the_role_matrix_holds(api: Api, route: tuple[str, str]) -> None:
     api.put("/api/friends/alice/agents/blocked", {"status": "blocked"})
     method, path = route
     parts = {"id": "alice", "agent_id": AGENT_ID, "operation_id": "19ab0000000-00000001"}
-    url = path.format(**parts, pod="web", name="web")
+    url = path.format(**parts, pod="web", name="web") + QUERIES.get(route, "")
     body = BODIES.get(route)
     for caller, expected in ROLE_MATRIX[route].items():
         answer = api.call(method, url, json_body=body, token=CALLERS[caller])

@@ -1,5 +1,6 @@
 """One pass over a zone: pages and batches, never a call for each exposure."""
 
+import math
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from tests.harness import TABLE, create_backend
 
 ZONE_ID = "0123456789abcdef0123456789abcdef"
 DOMAIN = create_domain(zone_id=ZONE_ID)
-SOON = Deadline.after(60)
+NEVER = Deadline(math.inf)
 
 
 def now() -> datetime:
@@ -66,10 +67,10 @@ def recorded(table: Table) -> tuple[Exposure, ...]:
 
 def converge(zones: Zones, exposures: list[Exposure], domain: Domain = DOMAIN) -> ZoneView:
     """Converge what differs, and return what did."""
-    observed = zones.observe(domain, SOON)
+    observed = zones.observe(domain, NEVER)
     view = view_zone(domain, exposures, observed)
-    zones.delete(domain, view.strays, SOON)
-    zones.converge(domain, view.drifted, observed, SOON)
+    zones.delete(domain, view.strays, NEVER)
+    zones.converge(domain, view.drifted, observed, NEVER)
     return view
 
 
