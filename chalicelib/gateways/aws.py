@@ -1,4 +1,8 @@
-"""The AWS clients, how every call is bounded, and how its failures are named."""
+"""The AWS clients, how every call is bounded, and how its failures are named.
+
+botocore alone: boto3 adds nothing that is used here, and a third to the time in which a function
+wakes (docs/decisions/0020).
+"""
 
 import threading
 from collections.abc import Iterator
@@ -6,10 +10,10 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from botocore.session import Session, get_session
 
 from chalicelib.domain.errors import UpstreamFailed, UpstreamUnreachable
 from chalicelib.gateways.seam import Seam, SeamedClient
@@ -65,8 +69,8 @@ class AwsClients:
         self._lock = threading.RLock()
 
     @cached_property
-    def _session(self) -> boto3.Session:
-        return boto3.Session()
+    def _session(self) -> Session:
+        return get_session()
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
@@ -89,7 +93,7 @@ class AwsClients:
         return cast("SecretsManagerClient", self._make("secretsmanager"))
 
     def _make(self, service: str) -> SeamedClient:
-        make = cast("Any", self._session.client)
+        make = cast("Any", self._session.create_client)
         with self._lock:
             return SeamedClient(make(service, config=CLIENT_CONFIG), service, self._seam)
 

@@ -8,10 +8,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from chalicelib.domain.errors import UpstreamUnreachable
+from chalicelib.gateways.attribute_values import deserialize, serialize
 from chalicelib.gateways.aws import CONDITION_FAILED, AwsClients, aws_errors, error_code
 
 Item = dict[str, Any]
@@ -21,9 +21,6 @@ _TRANSACTION_TRIES: Final = 4
 # The reasons for which a transaction may be cancelled and the next step is ours to decide.
 _DECIDABLE: Final = frozenset({"None", "ConditionalCheckFailed", "TransactionConflict"})
 _THROTTLED: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
-
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
 
 
 class ConditionFailed(Exception):
@@ -187,12 +184,12 @@ class Table:
 
 def to_item(values: Mapping[str, Any]) -> Item:
     """Return plain values in DynamoDB's typed JSON."""
-    return {key: _serialize(value) for key, value in values.items()}
+    return {key: serialize(value) for key, value in values.items()}
 
 
 def from_item(item: Mapping[str, Any]) -> Item:
     """Return plain values from DynamoDB's typed JSON; its numbers become Decimal."""
-    return {key: _deserialize(value) for key, value in item.items()}
+    return {key: deserialize(value) for key, value in item.items()}
 
 
 def _busy() -> UpstreamUnreachable:
