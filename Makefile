@@ -9,6 +9,9 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(ARGS)
 
+# What the bundle runs on; by default, this environment's Python and this machine's processor.
+PLATFORM = $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION)) $(if $(ARCH),--arch $(ARCH))
+
 # Only a KUBECONFIG that is given on the command line: one that happens to be in the environment may be anything.
 ifeq ($(origin KUBECONFIG),command line)
 CLUSTER := CONTRACT_KUBECONFIG="$(KUBECONFIG)"
@@ -54,8 +57,8 @@ check: $(READY)  ## style, format, types, and that imports flow down only
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-package: $(READY)  ## the Lambda bundle and its template, in dist/
-	$(BIN)/python -m infra.package --out dist $(ARGS)
+package: $(READY)  ## the Lambda bundle and its template, in dist/; PYTHON_VERSION=3.13 ARCH=arm64 STAGE=prod
+	$(BIN)/python -m infra.package --out dist $(PLATFORM) --stage $(or $(STAGE),prod) $(ARGS)
 	$(BIN)/cfn-lint dist/sam.yaml
 
 bench: $(READY)  ## the benchmark table, and bench/results.json

@@ -19,7 +19,8 @@ from infra.cloudflare import put_token
 from infra.kubeconfig import put_kubeconfig
 from infra.local.services import PLACEHOLDERS, REGION
 from infra.local.state import DEPLOYED, STATE, StackError, clean_environment, say
-from infra.package import Package, Target, package
+from infra.package import Package, package
+from infra.packaging.platforms import Platform
 from infra.tokens import mint
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def deploy_changes(stack: Stack) -> None:
 
 def _package() -> Package:
     say("Packaging the application.")
-    return package(_OUT, stage=_STAGE, target=Target.HERE)
+    return package(_OUT, stage=_STAGE, platform=Platform.here())
 
 
 def _deploy(stack: Stack, bundle: Package) -> None:

@@ -22,7 +22,7 @@ from infra.local.state import (
     say,
 )
 from infra.local.wire import LOOPBACK
-from infra.package import ROOT
+from infra.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -35,7 +35,7 @@ from infra.local.state import (
     say,
     show,
 )
-from infra.package import PackageError
+from infra.packaging.commands import PackageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

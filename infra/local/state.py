@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from infra.local import processes
-from infra.package import ROOT
+from infra.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""The parts of `infra.package`: how the Lambda bundle and its template are made."""

@@ -1,0 +1,100 @@
+"""The CloudFormation template: Chalice's from app.py, with infra/resources.yaml laid over it.
+
+Chalice names the Python that it runs on itself, and knows no SnapStart: both are put right here.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from infra.packaging.commands import run
+from infra.paths import RESOURCES, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infra.packaging.platforms import Platform
+
+# app.py reads its settings when it is imported; these are never deployed.
+STAND_IN_ENVIRONMENT: Final = {
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_SECRET_ACCESS_KEY": "none",
+    "TABLE_NAME": "none",
+    "WORKSPACE_BUCKET": "none",
+    "RUN_OPERATION_FUNCTION": "none",
+}
+_API_HANDLER: Final = "APIHandler"
+_ALIAS: Final = "live"
+
+
+def build_template(directory: Path, stage: str, platform: Platform) -> tuple[Path, Path]:
+    """Return the template, and the archive of what Chalice packs: the application and itself.
+
+    Works in the directory, so that the working tree stays as it is. Raises PackageError.
+    """
+    staging = _stage(directory)
+    command = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"]
+    command += ["--project-dir", str(staging), "package", "--stage", stage]
+    command += ["--merge-template", RESOURCES.name, "--template-format", "yaml", "dist"]
+    failure = "Chalice cannot package the application"
+    run(command, failure, cwd=staging, environment=STAND_IN_ENVIRONMENT)
+    template = staging / "dist" / "sam.yaml"
+    document = yaml.safe_load(template.read_text())
+    finish_template(document, platform)
+    template.write_text(yaml.safe_dump(document, sort_keys=True, width=120))
+    return template, staging / "dist" / "deployment.zip"
+
+
+def finish_template(document: dict[str, Any], platform: Platform) -> None:
+    """Name the platform in each function, and let the API's one wake from a snapshot.
+
+    Nobody waits for the other functions to wake, and a snapshot is paid for by the hour.
+    """
+    for resource in document["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["Runtime"] = f"python{platform.python_version}"
+            resource["Properties"]["Architectures"] = [platform.architecture]
+    if platform.has_snap_start:
+        _add_snap_start(document["Resources"])
+
+
+def _add_snap_start(resources: dict[str, Any]) -> None:
+    """Snapshots are of published versions, so API Gateway has to call one, by its alias."""
+    resources[_API_HANDLER]["Properties"] |= {
+        "SnapStart": {"ApplyOn": "PublishedVersions"},
+        "AutoPublishAlias": _ALIAS,
+        "AutoPublishAliasAllProperties": True,
+    }
+    alias = f"{_API_HANDLER}Alias{_ALIAS}"  # as the SAM transform names it
+    resources[f"{_API_HANDLER}InvokePermission"]["Properties"]["FunctionName"] = {"Ref": alias}
+    for path in resources["RestAPI"]["Properties"]["DefinitionBody"]["paths"].values():
+        for method in path.values():
+            if integration := method.get("x-amazon-apigateway-integration"):
+                _call_alias(integration, alias)
+
+
+def _call_alias(integration: dict[str, Any], alias: str) -> None:
+    uri = integration.get("uri")
+    if isinstance(uri, dict):
+        function = f"${{{_API_HANDLER}.Arn}}"
+        uri["Fn::Sub"] = uri["Fn::Sub"].replace(function, f"${{{alias}}}")
+
+
+def _stage(directory: Path) -> Path:
+    """Lay out what Chalice packages; the dependencies join later."""
+    staging = directory / "app"
+    shutil.copytree(
+        ROOT / "chalicelib", staging / "chalicelib", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copytree(
+        ROOT / ".chalice", staging / ".chalice", ignore=shutil.ignore_patterns("deploy*")
+    )
+    shutil.copy(ROOT / "app.py", staging)
+    shutil.copy(RESOURCES, staging)
+    (staging / "requirements.txt").touch()
+    return staging
