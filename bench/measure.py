@@ -12,14 +12,15 @@ class Figure:
 
     name: str
     target: float
-    ours_ms: float = 0.0
-    other_ms: float = 0.0
+    ours: float = 0.0
+    other: float = 0.0
+    unit: str = "ms"
     skipped: str = ""
 
     @property
     def ratio(self) -> float:
         """Ours against the other."""
-        return self.ours_ms / self.other_ms if self.other_ms else 0.0
+        return self.ours / self.other if self.other else 0.0
 
     @property
     def is_met(self) -> bool:

@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -25,7 +26,9 @@ from infra.local.wire import LOOPBACK
 from infra.paths import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from infra.local.processes import Process
 
 REGION: Final = "us-east-1"
 # MiniStack takes any credentials; these keep a real profile out of the way.
@@ -76,21 +79,43 @@ def provide_cloudflare(stack: Stack) -> None:
 
 def provide_aws(stack: Stack) -> None:
     """Start MiniStack."""
-    port = _choose_port()
+    port = _choose_port(_USUAL_PORT)
     say(f"Starting MiniStack (AWS on this machine) on port {port}; each run starts empty.")
+    log = STATE / "ministack.log"
+    stack.environment |= start_ministack(port, TEMPORARY, log, remember=stack.add)
+
+
+def start_ministack(
+    port: int, temporary: Path, log: Path, *, remember: Callable[[Process], None]
+) -> dict[str, str]:
+    """Start a MiniStack of its own on a port and return the environment that reaches it.
+
+    remember is told of the process at once, so that it can be ended whatever happens next.
+    """
     environment = clean_environment() | PLACEHOLDERS
     environment |= {
         "BIND_HOST": LOOPBACK,
         "GATEWAY_PORT": str(port),
-        "TMPDIR": str(TEMPORARY),
+        "TMPDIR": str(temporary),
         # Its MQTT listener would be bound to every address of this machine.
         "IOT_MTLS_ENABLED": "0",
     }
     command = [sys.executable, "-m", "ministack"]
-    process = processes.start("MiniStack", command, environment, STATE / "ministack.log")
-    stack.add(process)
+    process = processes.start("MiniStack", command, environment, log)
+    remember(process)
     processes.wait_until(process, lambda: _answers(port), timeout_seconds=30)
-    stack.environment |= {**PLACEHOLDERS, "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{port}"}
+    return {**PLACEHOLDERS, "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{port}"}
+
+
+@contextmanager
+def run_ministack(directory: Path) -> Iterator[dict[str, str]]:
+    """Run a MiniStack on a free port, apart from the local stack's; give what reaches it."""
+    running: list[Process] = []
+    try:
+        port, log = _choose_port(), directory / "ministack.log"
+        yield start_ministack(port, directory, log, remember=running.append)
+    finally:
+        processes.stop(running)
 
 
 def _has_real_cloudflare() -> bool:
@@ -123,9 +148,9 @@ def _start_double(stack: Stack, name: str, arguments: Sequence[str]) -> dict[str
     return ready
 
 
-def _choose_port() -> int:
-    """Return MiniStack's usual port when it is free, and any free one otherwise."""
-    for port in (_USUAL_PORT, 0):
+def _choose_port(*preferred: int) -> int:
+    """Return the first port that is free of those preferred, and any free one otherwise."""
+    for port in (*preferred, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

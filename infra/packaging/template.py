@@ -38,8 +38,7 @@ def build_template(directory: Path, stage: str, platform: Platform) -> tuple[Pat
     Works in the directory, so that the working tree stays as it is. Raises PackageError.
     """
     staging = _stage(directory)
-    command = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"]
-    command += ["--project-dir", str(staging), "package", "--stage", stage]
+    command = [*chalice_command(staging), "package", "--stage", stage]
     command += ["--merge-template", RESOURCES.name, "--template-format", "yaml", "dist"]
     failure = "Chalice cannot package the application"
     run(command, failure, cwd=staging, environment=STAND_IN_ENVIRONMENT)
@@ -48,6 +47,12 @@ def build_template(directory: Path, stage: str, platform: Platform) -> tuple[Pat
     finish_template(document, platform)
     template.write_text(yaml.safe_dump(document, sort_keys=True, width=120))
     return template, staging / "dist" / "deployment.zip"
+
+
+def chalice_command(project: Path) -> list[str]:
+    """Return how Chalice's command begins; it is not a module that can be run."""
+    code = "import sys; from chalice.cli import main; sys.exit(main())"
+    return [sys.executable, "-c", code, "--project-dir", str(project)]
 
 
 def finish_template(document: dict[str, Any], platform: Platform) -> None:

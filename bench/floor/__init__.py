@@ -1,0 +1,1 @@
+"""The least that a Chalice application with DynamoDB can be."""

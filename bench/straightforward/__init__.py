@@ -1,0 +1,1 @@
+"""The application as one would write it first."""
