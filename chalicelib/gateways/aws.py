@@ -17,6 +17,7 @@ from botocore.session import Session, get_session
 
 from chalicelib.domain.errors import UpstreamFailed, UpstreamUnreachable
 from chalicelib.gateways.seam import Seam, SeamedClient
+from chalicelib.gateways.service_models import SERVICE_MODELS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,6 +32,8 @@ CLIENT_CONFIG: Final = Config(
     read_timeout=2,
     retries={"mode": "standard", "total_max_attempts": 2},
     max_pool_connections=16,
+    # us-east-1 like every other region, not by S3's name from before there were others.
+    s3={"us_east_1_regional_endpoint": "regional"},
 )
 
 _FIRST_SERVER_ERROR: Final = 500
@@ -70,7 +73,9 @@ class AwsClients:
 
     @cached_property
     def _session(self) -> Session:
-        return get_session()
+        session = get_session()
+        session.register_component("data_loader", SERVICE_MODELS)
+        return session
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
