@@ -14,16 +14,17 @@ PLATFORM = $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION)) $(if $(ARC
 
 # Only a KUBECONFIG that is given on the command line: one that happens to be in the environment may be anything.
 ifeq ($(origin KUBECONFIG),command line)
-CLUSTER := CONTRACT_KUBECONFIG="$(KUBECONFIG)"
+WITH_CLUSTER := CONTRACT_KUBECONFIG="$(KUBECONFIG)"
 else
-CLUSTER := $(BIN)/python -m infra.controlplane run --
+WITH_CLUSTER := $(BIN)/python -m infra.controlplane run --
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help dev up down token test test-e2e test-cluster check package bench lock clean
+.PHONY: help dev up down token test test-e2e test-cluster check package deploy doctor store-kubeconfig \
+	store-cloudflare-token mint-token list-tokens revoke-token bench lock clean
 
 help:  ## show this
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-28s %s\n", $$1, $$2 }'
 
 dev: $(READY)  ## set everything up and run it in the foreground
 	@$(BIN)/python -m infra.local.stack dev
@@ -49,7 +50,7 @@ test-e2e: $(READY)  ## deploy to MiniStack and drive it over HTTP; ARGS go to py
 	set -a && . ./.local/env && set +a && $(BIN)/pytest tests/e2e $(ARGS)
 
 test-cluster: $(READY)  ## the contract and least privilege on a real control plane; KUBECONFIG=... uses yours
-	$(CLUSTER) $(BIN)/pytest tests/cluster tests/contract/cluster $(ARGS)
+	$(WITH_CLUSTER) $(BIN)/pytest tests/cluster tests/contract/cluster $(ARGS)
 
 check: $(READY)  ## style, format, types, and that imports flow down only
 	$(BIN)/ruff check --no-cache
@@ -60,6 +61,30 @@ check: $(READY)  ## style, format, types, and that imports flow down only
 package: $(READY)  ## the Lambda bundle and its template, in dist/; PYTHON_VERSION=3.13 ARCH=arm64 STAGE=prod
 	$(BIN)/python -m infra.package --out dist $(PLATFORM) --stage $(or $(STAGE),prod) $(ARGS)
 	$(BIN)/cfn-lint dist/sam.yaml
+
+deploy: $(READY)  ## deploy STAGE=prod and print its URL; DOMAINS=domains.json ALARM_TOPIC=arn:... as wanted
+	@test -n "$(STAGE)" || { echo "Say which: make deploy STAGE=prod" >&2; exit 1; }
+	@$(BIN)/python -m infra.deploy --stage $(STAGE) $(PLATFORM) $(if $(DOMAINS),--domains $(DOMAINS)) \
+		$(if $(ALARM_TOPIC),--alarm-topic $(ALARM_TOPIC)) $(ARGS)
+
+doctor: $(READY)  ## try every permission, secret, cluster and zone of STAGE=prod
+	@test -n "$(STAGE)" || { echo "Say which: make doctor STAGE=prod" >&2; exit 1; }
+	@$(BIN)/python -m infra.doctor --stage $(STAGE) $(ARGS)
+
+store-kubeconfig: $(READY)  ## store how the API reaches a cluster: CLUSTER=main FILE=/path
+	@$(BIN)/python -m infra.kubeconfig put $(CLUSTER) $(FILE)
+
+store-cloudflare-token: $(READY)  ## store Cloudflare's API token, from standard input
+	@$(BIN)/python -m infra.cloudflare put
+
+mint-token: $(READY)  ## mint a token of a deployment: ROLE=admin, or ROLE=agent AGENT_ID=...
+	@$(BIN)/python -m infra.tokens mint --role $(ROLE) $(if $(AGENT_ID),--agent-id $(AGENT_ID)) $(ARGS)
+
+list-tokens: $(READY)  ## show what is known of a deployment's tokens
+	@$(BIN)/python -m infra.tokens list
+
+revoke-token: $(READY)  ## revoke a token of a deployment: ID=...
+	@$(BIN)/python -m infra.tokens revoke $(ID)
 
 bench: $(READY)  ## the benchmark table, and bench/results.json
 	$(BIN)/python -m bench $(ARGS)

@@ -31,12 +31,17 @@ class CloudflareTokenError(Exception):
 
 def put_token(client: SecretsManagerClient, token: str) -> None:
     """Store the token. Safe to repeat. Raises CloudflareTokenError."""
+    require_token(token)
+    write_secret(client, SECRET, token, description="Cloudflare API token: Zone.DNS:Edit")
+
+
+def require_token(token: str) -> None:
+    """Raise CloudflareTokenError for what cannot be an API token."""
     if not _TOKEN.fullmatch(token):
         raise CloudflareTokenError(
             "This is no API token of Cloudflare's. Create one with the permission Zone / DNS / "
             "Edit on your zones (dash.cloudflare.com, My Profile, API Tokens), and pipe it in."
         )
-    write_secret(client, SECRET, token, description="Cloudflare API token: Zone.DNS:Edit")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,11 +17,13 @@ import boto3
 
 from chalicelib.domain.model import Role
 from infra.cloudflare import put_token
+from infra.cloudformation import api_url, deploy, describe, outputs_of
 from infra.kubeconfig import put_kubeconfig
 from infra.local.services import PLACEHOLDERS, REGION
 from infra.local.state import DEPLOYED, STATE, StackError, clean_environment, say
 from infra.package import Package, package
 from infra.packaging.platforms import Platform
+from infra.stages import stack_name
 from infra.tokens import mint
 
 if TYPE_CHECKING:
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
 AGENT_ID: Final = "mochi"
 
 _STAGE: Final = "local"
-_STACK: Final = "friends-api-local"
 _CLUSTER: Final = "main"
 _ARTIFACTS_BUCKET: Final = "friends-api-artifacts"
 _OUT: Final = STATE / "dist"
@@ -60,19 +62,18 @@ def _package() -> Package:
 def _deploy(stack: Stack, bundle: Package) -> None:
     """Deploy with CloudFormation; the functions' code goes through an S3 bucket."""
     say("Deploying it with CloudFormation.")
-    packaged = str(_OUT / "packaged.yaml")
-    source = ["--template-file", str(bundle.template), "--s3-bucket", _ARTIFACTS_BUCKET]
-    _aws(stack, "cloudformation", "package", *source, "--output-template-file", packaged)
-    options = ["--no-fail-on-empty-changeset"]
-    options += ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
-    options += ["--parameter-overrides", *_parameters(stack)]
-    target = ["--stack-name", _STACK, "--template-file", packaged]
-    _aws(stack, "cloudformation", "deploy", *target, *options)
+    deploy(
+        bundle,
+        stack=stack_name(_STAGE),
+        bucket=_ARTIFACTS_BUCKET,
+        parameters=_parameters(stack),
+        aws=partial(_aws, stack),
+    )
     stack.environment |= _outputs(stack)
     DEPLOYED.write_text(bundle.digest)
 
 
-def _parameters(stack: Stack) -> list[str]:
+def _parameters(stack: Stack) -> dict[str, str]:
     """Return what a real stage's operator says of their domain, of the one at hand.
 
     Where the record points does not matter to Cloudflare's double; a real zone's target is
@@ -84,11 +85,11 @@ def _parameters(stack: Stack) -> list[str]:
         "zone_id": environment["ZONE_ID"],
         "target": environment["DNS_TARGET"],
     }
-    return [
-        f"Domains={json.dumps([domain])}",
-        f"CloudflareUrl={environment['CLOUDFLARE_URL']}",
-        "ReconcileSchedule=rate(1 minute)",
-    ]
+    return {
+        "Domains": json.dumps([domain]),
+        "CloudflareUrl": environment["CLOUDFLARE_URL"],
+        "ReconcileSchedule": "rate(1 minute)",
+    }
 
 
 def _aws(stack: Stack, *arguments: str) -> None:
@@ -102,16 +103,11 @@ def _aws(stack: Stack, *arguments: str) -> None:
 
 
 def _outputs(stack: Stack) -> dict[str, str]:
-    """Return what the deployed stack says of itself.
-
-    The API's address is MiniStack's path form: it needs neither a Host header nor a name that
-    resolves to loopback, so every client can use it.
-    """
-    described = _client(stack, "cloudformation").describe_stacks(StackName=_STACK)["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-    endpoint = stack.environment["AWS_ENDPOINT_URL"]
+    """Return what the deployed stack says of itself."""
+    described = describe(_client(stack, "cloudformation"), stack_name(_STAGE))
+    outputs = outputs_of(described or {})
     return {
-        "API_URL": f"{endpoint}/_aws/execute-api/{outputs['RestAPIId']}/{_STAGE}",
+        "API_URL": api_url(outputs, _STAGE, stack.environment["AWS_ENDPOINT_URL"]),
         "TABLE_NAME": outputs["TableName"],
         "WORKSPACE_BUCKET": outputs["WorkspaceBucketName"],
         "RUN_OPERATION_FUNCTION": outputs["RunOperationName"],

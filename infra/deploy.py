@@ -1,0 +1,131 @@
+"""Deploy a stage: package, upload, have CloudFormation change what differs, print the URL.
+
+    make deploy STAGE=prod DOMAINS=domains.json ALARM_TOPIC=arn:aws:sns:...
+
+Uses the operator's own AWS credentials. Refuses before anything is changed where a secret is
+missing or a placeholder. To roll back is to deploy the older version (docs/deploy.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.settings import Settings, SettingsError
+from infra.cloudformation import (
+    DeployError,
+    api_url,
+    deploy,
+    describe,
+    outputs_of,
+    parameters_of,
+    run_aws,
+)
+from infra.doctor.secrets import check_secrets
+from infra.package import add_platform_options, explain_gaps, package
+from infra.packaging.commands import PackageError
+from infra.packaging.platforms import Platform
+from infra.paths import ROOT
+from infra.stages import StageError, load_settings, stack_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def deploy_stage(
+    stage: str, *, platform: Platform, given: Mapping[str, str], out: Path = ROOT / "dist"
+) -> str:
+    """Deploy the stage with the given parameters and return the API's URL. Safe to repeat.
+
+    Raises DeployError, PackageError, SettingsError and StageError.
+    """
+    stack = stack_name(stage)
+    cloudformation = boto3.client("cloudformation")
+    parameters = {**parameters_of(describe(cloudformation, stack)), **given}
+    require_secrets(load_settings(stage, parameters))
+    built = package(out, stage=stage, platform=platform)
+    deploy(built, stack=stack, bucket=ensure_bucket(), parameters=given, aws=run_aws)
+    described = describe(cloudformation, stack)
+    if described is None:
+        raise DeployError(f"The stack {stack} is gone. Deploy again.")
+    return api_url(outputs_of(described), stage, os.environ.get("AWS_ENDPOINT_URL"))
+
+
+def require_secrets(settings: Settings) -> None:
+    """Raise DeployError, naming each secret that is missing or a placeholder and what stores it."""
+    findings = list(check_secrets(boto3.client("secretsmanager"), settings))
+    bad = [str(each) for each in findings if not each.is_well]
+    if bad:
+        lines = "\n".join(bad)
+        raise DeployError(f"Nothing was deployed: store the secrets first.\n{lines}")
+
+
+def ensure_bucket() -> str:
+    """Return the account's bucket for bundles in this region, made private where there is none."""
+    session = boto3.Session()
+    account = session.client("sts").get_caller_identity()["Account"]
+    region = session.region_name
+    name = f"friends-api-artifacts-{account}-{region}"
+    s3 = session.client("s3")
+    try:
+        s3.head_bucket(Bucket=name)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:  # noqa: PLR2004 - not found
+            raise
+        # us-east-1 is what S3 calls no location.
+        located: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket=name, **({} if region == "us-east-1" else located))
+    s3.put_public_access_block(
+        Bucket=name,
+        PublicAccessBlockConfiguration={
+            "BlockPublicAcls": True,
+            "BlockPublicPolicy": True,
+            "IgnorePublicAcls": True,
+            "RestrictPublicBuckets": True,
+        },
+    )
+    return name
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Deploy a stage of the Friends API."""
+    parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=main.__doc__)
+    parser.add_argument("--stage", required=True, help="a stage of .chalice/config.json")
+    parser.add_argument(
+        "--domains", type=Path, help="a JSON file: what to expose on, as in infra/resources.yaml"
+    )
+    parser.add_argument("--alarm-topic", help="the ARN of an SNS topic that alarms are sent to")
+    parser.add_argument("--cloudflare-url", help="another Cloudflare API than the real one")
+    parser.add_argument("--out", type=Path, default=ROOT / "dist")
+    add_platform_options(parser)
+    options = parser.parse_args(arguments)
+    try:
+        platform = Platform(options.python_version, options.arch)
+        for gap in explain_gaps(platform):
+            print(gap, file=sys.stderr)  # noqa: T201 (a command's output)
+        given = _parameters(options)
+        url = deploy_stage(options.stage, platform=platform, given=given, out=options.out)
+    except (DeployError, PackageError, SettingsError, StageError) as error:
+        sys.exit(str(error))
+    except (ClientError, BotoCoreError, OSError) as error:
+        sys.exit(f"{error}\nNothing more was done; run it again.")
+    print(url)  # noqa: T201 (a command's output)
+
+
+def _parameters(options: argparse.Namespace) -> dict[str, str]:
+    given = {
+        "Domains": options.domains and " ".join(options.domains.read_text().split()),
+        "AlarmTopic": options.alarm_topic,
+        "CloudflareUrl": options.cloudflare_url,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+if __name__ == "__main__":
+    main()
