@@ -52,11 +52,15 @@ test-e2e: $(READY)  ## deploy to MiniStack and drive it over HTTP; ARGS go to py
 test-cluster: $(READY)  ## the contract and least privilege on a real control plane; KUBECONFIG=... uses yours
 	$(WITH_CLUSTER) $(BIN)/pytest tests/cluster tests/contract/cluster $(ARGS)
 
-check: $(READY)  ## style, format, types, and that imports flow down only
+check: $(READY)  ## style, format, types, that imports flow down only, and the template with its policies
 	$(BIN)/ruff check --no-cache
 	$(BIN)/ruff format --no-cache --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	@$(foreach version,3.11 3.13,$(BIN)/python -m infra.package --template-only --python-version $(version) \
+		--out .local/check/$(version) && ) true
+	$(BIN)/cfn-lint .local/check/*/sam.yaml
+	$(BIN)/python -m infra.policy_scan .local/check/3.11/sam.yaml
 
 package: $(READY)  ## the Lambda bundle and its template, in dist/; PYTHON_VERSION=3.13 ARCH=arm64 STAGE=prod
 	$(BIN)/python -m infra.package --out dist $(PLATFORM) --stage $(or $(STAGE),prod) $(ARGS)

@@ -80,6 +80,14 @@ def package(out: Path, *, stage: str, platform: Platform) -> Package:
     return result
 
 
+def package_template(out: Path, *, stage: str, platform: Platform) -> Path:
+    """Build the template alone, which takes seconds. Raises PackageError."""
+    with tempfile.TemporaryDirectory(prefix="friends-api-") as directory:
+        template, _ = build_template(Path(directory), stage, platform)
+        out.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.move(template, out / "sam.yaml"))
+
+
 def explain_gaps(platform: Platform) -> Iterator[str]:
     """Yield what could not be done for this platform on this machine."""
     version = platform.python_version
@@ -145,10 +153,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--stage", default="prod", help="a stage of .chalice/config.json (default: prod)"
     )
+    parser.add_argument(
+        "--template-only", action="store_true", help="for a look at it: no bundle is built"
+    )
     add_platform_options(parser)
     options = parser.parse_args(arguments)
     try:
         platform = Platform(options.python_version, options.arch)
+        if options.template_only:
+            print(package_template(options.out, stage=options.stage, platform=platform))  # noqa: T201 (a command's output)
+            return
         result = package(options.out, stage=options.stage, platform=platform)
     except PackageError as error:
         sys.exit(str(error))

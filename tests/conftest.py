@@ -17,6 +17,7 @@ from infra.local import cloudflare as cloudflare_double
 from infra.local import cluster
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
+from tests import policies
 from tests.harness import Api, create_backend
 
 
@@ -55,6 +56,7 @@ def aws(monkeypatch: pytest.MonkeyPatch, invocations: list[Any]) -> Iterator[Non
     def answer_one_by_one(
         stubber: BotocoreStubber, event_name: str, request: Any, **options: Any
     ) -> Any:
+        policies.watch(event_name, request)
         with lock:
             if event_name.endswith("lambda.Invoke"):
                 assert request.headers["X-Amz-Invocation-Type"] == b"Event"
@@ -65,7 +67,9 @@ def aws(monkeypatch: pytest.MonkeyPatch, invocations: list[Any]) -> Iterator[Non
     monkeypatch.setattr(BotocoreStubber, "__call__", answer_one_by_one)
     with mock_aws():
         boto3.DEFAULT_SESSION = None
+        policies.refused.clear()
         yield
+        assert policies.refused == [], "a function's policy lacks what it needs"
 
 
 @pytest.fixture(scope="session")

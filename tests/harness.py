@@ -24,6 +24,7 @@ from chalicelib.routes.handler import register
 from chalicelib.routes.table import ROUTES
 from chalicelib.settings import Settings
 from tests import factories
+from tests.policies import acting_as
 
 ROOT = Path(__file__).parent.parent
 TABLE = "friends"
@@ -118,7 +119,8 @@ class Api:
         for name, value in (headers or {}).items():
             sent[name] = [value] if isinstance(value, str) else value
         event = build_event(method, path, query, sent, body)
-        return to_answer(self.app(event, LambdaContext(remaining_seconds)))
+        with acting_as("api_handler"):
+            return to_answer(self.app(event, LambdaContext(remaining_seconds)))
 
     def get(self, url: str, **options: Any) -> ApiAnswer:
         """GET."""
@@ -148,15 +150,17 @@ class Api:
     def run_operation(self, event: Any, *, remaining_seconds: float = 300.0) -> Any:
         """Invoke the function of that name, as Lambda does; return what it returns."""
         context = LambdaContext(remaining_seconds)
-        report = functions.run_operation(self.dependencies.worker, event, context)
+        with acting_as("run_operation"):
+            report = functions.run_operation(self.dependencies.worker, event, context)
         return json.loads(json.dumps(report))
 
     def reconcile(self, event: Any = None, *, remaining_seconds: float = 300.0) -> Any:
         """Invoke the function of that name; without an event, a whole pass."""
         context = LambdaContext(remaining_seconds)
-        report = functions.reconcile(
-            self.dependencies.reconciler, {} if event is None else event, context
-        )
+        with acting_as("reconcile"):
+            report = functions.reconcile(
+                self.dependencies.reconciler, {} if event is None else event, context
+            )
         return json.loads(json.dumps(report))
 
     def deliver(self, invocations: list[Any], **options: Any) -> list[Any]:

@@ -1,0 +1,135 @@
+"""No function may do what it never does.
+
+The opposite, a permission that is missing, fails every test in which it is missed (tests/policies).
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib.services import reconciling
+from infra.local.cloudflare import CloudflareDouble
+from infra.local.cluster import ClusterDouble
+from tests import policies
+from tests.factories import AGENT_TOKEN
+from tests.harness import BUCKET, TABLE, Api, Clock
+from tests.manifests import (
+    create_container,
+    create_deployment_manifest,
+    create_service_manifest,
+)
+
+ZONE_ID = "0123456789abcdef0123456789abcdef"
+DISCORD_ID = "123456789012345678"
+FRIEND = "/api/friends/alice"
+APPLY = f"{FRIEND}/namespace/apply"
+EXPOSE = f"{FRIEND}/namespace/expose"
+FUNCTIONS = sorted(
+    path.stem.removeprefix("policy-").replace("-", "_")
+    for path in policies.POLICIES.glob("policy-*.json")
+)
+
+
+@pytest.fixture
+def start(backend: None, kube: ClusterDouble, cloudflare: CloudflareDouble) -> Callable[[], Api]:
+    """Start a function cold: what another has read, it reads itself."""
+    kube.timing.termination_seconds = 0.0
+    boto3.client("secretsmanager").create_secret(
+        Name="friends/cloudflare", SecretString=cloudflare.token
+    )
+    domain = {"name": "friends.example", "zone_id": ZONE_ID, "target": "t.cfargotunnel.com"}
+    environment = {"DOMAINS": json.dumps([domain]), "CLOUDFLARE_URL": cloudflare.url}
+    clock = Clock()
+    policies.used.clear()
+    return lambda: Api(environment, now=clock.now, sleep=clock.sleep)
+
+
+def use_the_api(api: Api) -> None:
+    """Do what costs api_handler each of its permissions."""
+    api.register_friend(discord_id=DISCORD_ID, token=AGENT_TOKEN)
+    api.register_friend("bob")
+    api.get("/api/friends", token=AGENT_TOKEN)
+    api.put(FRIEND, {"display_name": "Al", "discord_id": None})
+    api.put(f"{FRIEND}/agents/mochi", {"status": "inactive"})
+    taken = {"id": "alice", "display_name": "A"}
+    api.post("/api/friends", taken, headers={"Idempotency-Key": "a-key-of-this-test"})
+    api.post(APPLY, create_service_manifest())
+    container = create_container(image="registry.example/web:does-not-exist")
+    broken = create_deployment_manifest("web", pod={"containers": [container]})
+    api.post(f"{APPLY}?wait=ready", broken)
+    operation = api.get(f"{FRIEND}/operations").json[0]
+    api.get(f"{FRIEND}/operations/{operation['id']}")
+    api.post(EXPOSE, {"name": "app", "service": "web"})
+
+
+def run_operations(
+    start: Callable[[], Api], invocations: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Do what costs run_operation each of its permissions."""
+    with monkeypatch.context() as patch:
+        patch.setattr("chalicelib.services.following._ENOUGH_SECONDS", 1000)
+        start().run_operation(invocations.pop())
+    start().deliver(invocations)
+    start().delete(f"{FRIEND}?confirm=alice")
+    start().deliver(invocations)
+
+
+def reconcile(
+    start: Callable[[], Api], invocations: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let things drift, and do what costs reconcile each of its permissions."""
+    api, s3 = start(), boto3.client("s3")
+    s3.put_object(Bucket=BUCKET, Key="friends/nobody/profile.json", Body=b"{}")
+    api.post("/api/friends/bob/namespace/apply", create_service_manifest())
+    api.post("/api/friends/bob/namespace/expose", {"name": "app", "service": "web"})
+    s3.delete_object(Bucket=BUCKET, Key="friends/bob/profile.json")
+    table = boto3.resource("dynamodb").Table(TABLE)
+    table.delete_item(Key={"pk": "HOST#app-bob.friends.example", "sk": "CLAIM"})
+    start().reconcile()
+    api.post(
+        "/api/friends/bob/namespace/apply",
+        create_service_manifest(),
+        headers={"Prefer": "respond-async"},
+    )
+    invocations.clear()
+    start().reconcile()
+    api.register_friend("carol")
+    for friend_id in ("bob", "carol"):
+        s3.delete_object(Bucket=BUCKET, Key=f"friends/{friend_id}/profile.json")
+    monkeypatch.setattr(reconciling, "_MOST_HERE", 1)
+    start().reconcile()
+
+
+def test_every_permission_of_every_function_is_used(
+    start: Callable[[], Api], invocations: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_the_api(start())
+    run_operations(start, invocations, monkeypatch)
+    reconcile(start, invocations, monkeypatch)
+    for function in FUNCTIONS:
+        unused = policies.permissions_of(function) - policies.used[function]
+        assert {each.action for each in unused} <= {*policies.BY_LAMBDA_ITSELF}, function
+
+
+def test_a_permission_that_is_missing_is_noticed(start: Callable[[], Api]) -> None:
+    with policies.acting_as("run_operation"):
+        boto3.client("s3").list_objects_v2(Bucket=BUCKET)
+    missing = policies.Permission("s3:ListBucket", "WorkspaceBucket")
+    assert policies.refused == [("run_operation", missing)]
+    policies.refused.clear()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_permission_is_for_everything(function: str) -> None:
+    for statement in policies.load_policy(function):
+        assert statement["Effect"] == "Allow"
+        assert not {"NotAction", "NotResource"} & statement.keys()
+        for action in statement["Action"]:
+            assert "*" not in action
+        for resource in statement["Resource"]:
+            text = json.dumps(resource)
+            assert text not in {'"*"', '{"Fn::Sub": "*"}'}
+            assert "${AWS::AccountId}" in text or "Fn::GetAtt" in text or ".Arn}/" in text
