@@ -88,7 +88,7 @@ class Table:
             if not reasons:
                 return []
             # Another transaction holds one of the items: stand back for a random moment.
-            time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, no secret
+            time.sleep(random.SystemRandom().uniform(0, 0.05 * 2**attempt))
         raise _busy()
 
     def put_action(self, item: Item, *, when: str = "", values: Item | None = None) -> Item:

@@ -21,6 +21,6 @@ def retry_stale(attempt: Callable[[], T]) -> T:
             return attempt()
         except StaleVersion:
             longest = min(_LONGEST_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2**number)
-            time.sleep(random.uniform(0, longest))  # noqa: S311 - jitter, no secret
+            time.sleep(random.SystemRandom().uniform(0, longest))
     msg = "Others keep changing this friend at the same moment. Try again."
     raise Conflict(msg, code="busy", retry_after_seconds=1)
