@@ -102,6 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--alarm-topic", help="the ARN of an SNS topic that alarms are sent to")
     parser.add_argument("--cloudflare-url", help="another Cloudflare API than the real one")
+    parser.add_argument(
+        "--parameter", action="append", default=[], metavar="NAME=VALUE", help="another parameter"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
     add_platform_options(parser)
     options = parser.parse_args(arguments)
@@ -124,7 +127,8 @@ def _parameters(options: argparse.Namespace) -> dict[str, str]:
         "AlarmTopic": options.alarm_topic,
         "CloudflareUrl": options.cloudflare_url,
     }
-    return {name: value for name, value in given.items() if value is not None}
+    others = dict(each.split("=", 1) for each in options.parameter)
+    return {**others, **{name: value for name, value in given.items() if value is not None}}
 
 
 if __name__ == "__main__":
