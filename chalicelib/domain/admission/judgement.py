@@ -1,0 +1,72 @@
+"""All the rules, over all of a request's manifests: every fault at once."""
+
+from collections.abc import Sequence
+
+from chalicelib.domain.admission import MOST_FAULTS, MOST_MANIFESTS
+from chalicelib.domain.admission.manifests import Draft, read_manifest, retell
+from chalicelib.domain.admission.quota import check_quota
+from chalicelib.domain.admission.report import Report, TooManyFaults, child, echo
+from chalicelib.domain.errors import Refused
+from chalicelib.domain.model import JsonObject, namespace_of
+from chalicelib.domain.tiers import Tier
+
+
+def judge(
+    manifests: Sequence[tuple[str, object]], *, friend_id: str, tier: Tier, harden: bool
+) -> tuple[JsonObject, ...]:
+    """See admit."""
+    report = Report()
+    if not 1 <= len(manifests) <= MOST_MANIFESTS:
+        report.refuse("", f"Send 1 to {MOST_MANIFESTS} manifests in one request.")
+        raise _refusal(report)
+    try:
+        drafts = _read(manifests, friend_id, tier, report, harden=harden)
+    except TooManyFaults:
+        drafts = []
+    if report.faults:
+        raise _refusal(report)
+    return tuple(draft.manifest for draft in drafts)
+
+
+def _read(
+    manifests: Sequence[tuple[str, object]],
+    friend_id: str,
+    tier: Tier,
+    report: Report,
+    *,
+    harden: bool,
+) -> list[Draft]:
+    namespace = namespace_of(friend_id)
+    drafts = [
+        draft
+        for at, value in manifests
+        if (draft := read_manifest(at, value, namespace, report, harden=harden)) is not None
+    ]
+    _check_duplicates(drafts, report)
+    found = Report()
+    check_quota([(draft.at, draft.manifest) for draft in drafts], tier, found)
+    retell(found, frozenset().union(*(draft.unread for draft in drafts)), report)
+    return drafts
+
+
+def _check_duplicates(drafts: Sequence[Draft], report: Report) -> None:
+    seen = set()
+    for draft in drafts:
+        if draft.name is None:
+            continue
+        key = draft.kind, draft.name
+        if key in seen:
+            message = f"Another {draft.kind.name} of this request is called {echo(draft.name)} too."
+            report.refuse(child(draft.at, "metadata", "name"), message)
+        seen.add(key)
+
+
+def _refusal(report: Report) -> Refused:
+    faults = report.faults
+    count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    shown = f", of which details tells {MOST_FAULTS}" if len(faults) > MOST_FAULTS else ""
+    message = (
+        f"The request has {count}{shown}: apply the fixes in details, or correct them, and send it"
+        " again. Nothing was applied."
+    )
+    return Refused(message, code="manifest_refused", faults=faults[:MOST_FAULTS])
