@@ -126,7 +126,8 @@ def _try_tree(tree: Path, runtime: Path, interpreter: str) -> None:
         here = Path(str(metadata.distribution(name).locate_file(name)))
         (runtime / name).symlink_to(here)
     command = [interpreter, "-I", "-S", "-B", trial.__file__, str(tree), str(runtime)]
-    run(command, "The bundle does not work on its own", environment=STAND_IN_ENVIRONMENT)
+    failure = "The bundle does not work on its own"
+    run(command, failure, environment=STAND_IN_ENVIRONMENT, bare=True)
 
 
 def add_platform_options(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_LINES: Final = 12
+_BARE: Final = ("HOME", "LANG", "PATH", "TMPDIR")
 
 
 class PackageError(Exception):
@@ -25,12 +26,17 @@ def run(
     *,
     cwd: Path = ROOT,
     environment: Mapping[str, str] | None = None,
+    bare: bool = False,
 ) -> str:
-    """Run a command and return what it wrote. Raises PackageError with the last lines of that."""
+    """Run a command and return what it wrote. Raises PackageError with the last lines of that.
+
+    bare leaves out what a shell happens to have set, which may be the application's settings.
+    """
+    inherited = {name: os.environ[name] for name in _BARE if name in os.environ}
     done = subprocess.run(  # noqa: S603 (our own commands)
         command,
         cwd=cwd,
-        env={**os.environ, **(environment or {})},
+        env={**(inherited if bare else os.environ), **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

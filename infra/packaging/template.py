@@ -41,7 +41,7 @@ def build_template(directory: Path, stage: str, platform: Platform) -> tuple[Pat
     command = [*chalice_command(staging), "package", "--stage", stage]
     command += ["--merge-template", RESOURCES.name, "--template-format", "yaml", "dist"]
     failure = "Chalice cannot package the application"
-    run(command, failure, cwd=staging, environment=STAND_IN_ENVIRONMENT)
+    run(command, failure, cwd=staging, environment=STAND_IN_ENVIRONMENT, bare=True)
     template = staging / "dist" / "sam.yaml"
     document = yaml.safe_load(template.read_text())
     finish_template(document, platform)

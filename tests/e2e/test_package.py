@@ -65,7 +65,7 @@ def test_importing_the_app_loads_no_cluster_code_and_opens_no_connection(
         "print(json.dumps([app.__file__, *{name.partition('.')[0] for name in sys.modules}]))\n"
     )
     command = [sys.executable, "-B", "-c", code, str(tmp_path / "task")]
-    environment = {**os.environ, **STAND_IN_ENVIRONMENT}
+    environment = {"PATH": os.environ["PATH"], **STAND_IN_ENVIRONMENT}
     done = subprocess.run(  # noqa: S603 - our own interpreter
         command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
     )
