@@ -13,6 +13,7 @@ from pathlib import Path
 from bench.apply import measure_apply
 from bench.measure import Figure
 from bench.provisioning import measure_provisioning
+from bench.reconcile import measure_reconcile
 from bench.status import measure_status
 from bench.warm import measure_warm
 
@@ -22,7 +23,14 @@ _RESULTS = Path(__file__).parent / "results.json"
 def main() -> None:
     """Measure, print, write."""
     figures: list[Figure] = []
-    for benchmark in (measure_warm, measure_status, measure_provisioning, measure_apply):
+    benchmarks = (
+        measure_warm,
+        measure_status,
+        measure_provisioning,
+        measure_apply,
+        measure_reconcile,
+    )
+    for benchmark in benchmarks:
         figures += benchmark()
     _print_table(figures)
     _RESULTS.write_text(json.dumps([asdict(each) for each in figures], indent=2) + "\n")
@@ -30,15 +38,16 @@ def main() -> None:
 
 def _print_table(figures: Sequence[Figure]) -> None:
     width = max(len(each.name) for each in figures)
-    print(f"{'what':{width}}  {'ours':>10}  {'other':>10}  {'ratio':>6}  target")
+    print(f"{'what':{width}}  {'ours':>13}  {'other':>13}  {'ratio':>6}  target")
     for each in figures:
         if each.skipped:
             print(f"{each.name:{width}}  not measured: {each.skipped}")
             continue
         verdict = "" if each.is_met else "  MISSED"
         print(
-            f"{each.name:{width}}  {each.ours_ms:>7.3f} ms  {each.other_ms:>7.3f} ms"
-            f"  {each.ratio:>6.2f}  <= {each.target}{verdict}"
+            f"{each.name:{width}}  {each.ours:>10.3f} {each.unit:2}"
+            f"  {each.other:>10.3f} {each.unit:2}"
+            f"  {each.ratio:>6.3f}  <= {each.target}{verdict}"
         )
 
 

@@ -8,18 +8,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One ratio, and what it should be at most. skipped says why it could not be measured."""
+    """One ratio, and what it should be at most. skipped says why it could not be measured.
+
+    unit is of both, ours and the other.
+    """
 
     name: str
     target: float
-    ours_ms: float = 0.0
-    other_ms: float = 0.0
+    ours: float = 0.0
+    other: float = 0.0
     skipped: str = ""
+    unit: str = "ms"
 
     @property
     def ratio(self) -> float:
         """Ours against the other."""
-        return self.ours_ms / self.other_ms if self.other_ms else 0.0
+        return self.ours / self.other if self.other else 0.0
 
     @property
     def is_met(self) -> bool:

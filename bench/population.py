@@ -1,7 +1,7 @@
 """Many friends at once, as if each had been registered and some had exposed a service.
 
-The product's own code says what is written, and its own stores write rows, profiles and records. The
-cluster's objects are sent by bare clients in several processes: that takes half the time.
+The product's own code says what is written, and its own stores write rows, profiles and records.
+The cluster's objects are sent by bare clients in several processes: that takes half the time.
 """
 
 import time
@@ -83,7 +83,7 @@ def record_friend(into: Dependencies, friend: Friend) -> None:
 
 def _create_inhabitant(number: int, domain: Domain) -> Inhabitant:
     contact = Contact(f"Friend number {number}", discord_id=str(_SMALLEST_DISCORD_ID + number))
-    friend = create_friend(id=f"friend-{number:06}", uid=uuid4().hex, contact=contact)
+    friend = create_friend(id=f"bench-{number:06}", uid=uuid4().hex, contact=contact)
     exposure = create_exposure(
         friend_id=friend.id,
         uid=friend.uid,

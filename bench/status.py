@@ -28,4 +28,4 @@ def measure_status() -> list[Figure]:
         status()
         ours, slowest = compare(status, read, rounds=_ROUNDS)
     name = "status (8 reads, each 20 ms away) against one such read"
-    return [Figure(name, target=1.3, ours_ms=ours, other_ms=slowest)]
+    return [Figure(name, target=1.3, ours=ours, other=slowest)]

@@ -53,7 +53,7 @@ def measure_warm() -> list[Figure]:
         lambda: ours_app(event, context), lambda: bare_app(event, context), rounds=_ROUNDS
     )
     name = "warm request: our own time above a bare Chalice handler's"
-    return [Figure(name, target=3.0, ours_ms=ours - bare, other_ms=bare)]
+    return [Figure(name, target=3.0, ours=ours - bare, other=bare)]
 
 
 def _build_ours() -> Chalice:
