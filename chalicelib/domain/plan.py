@@ -67,6 +67,9 @@ def contains(observed: object, desired: object) -> bool:
     A mapping may hold more (the API server adds defaults, other managers add labels); a list
     may not, because one more egress rule or subject is drift.
     """
+    if isinstance(desired, str):
+        # Most of what is compared, and so first.
+        return observed == desired
     if isinstance(desired, dict):
         if not isinstance(observed, dict):
             return False

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -66,7 +67,11 @@ class AwsClients:
 
     @cached_property
     def _session(self) -> boto3.Session:
-        return boto3.Session()
+        session = botocore.session.Session()
+        # Nobody here reads a date that AWS names, and a page of a bucket's list holds a thousand.
+        parsers = session.get_component("response_parser_factory")
+        parsers.set_parser_defaults(timestamp_parser=str)
+        return boto3.Session(botocore_session=session)
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
