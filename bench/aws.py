@@ -9,12 +9,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
+from botocore.config import Config
+
+from chalicelib.gateways import aws
 from infra.controlplane.components import LOOPBACK, choose_port
 from infra.local.services import PLACEHOLDERS
 from infra.local.state import clean_environment
 
 _READY_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
+_PATIENCE_SECONDS: Final = 60
 
 
 @contextmanager
@@ -43,6 +47,11 @@ def run_aws() -> Iterator[Mapping[str, str]]:
                 yield {**PLACEHOLDERS, "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{port}"}
             finally:
                 process.terminate()
+
+
+def be_patient() -> None:
+    """Wait longer for AWS than the product does: MiniStack reads all rows for each page of some."""
+    aws.CLIENT_CONFIG = aws.CLIENT_CONFIG.merge(Config(read_timeout=_PATIENCE_SECONDS))  # type: ignore[misc]  # final for the product
 
 
 def _wait_until_ready(port: int) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
+from bench.aws import be_patient
 from chalicelib.bootstrap import wire
 from chalicelib.gateways.seam import Outgoing, Seam
 from chalicelib.routes.functions import reconcile
@@ -52,6 +53,7 @@ class _Recorder(Seam):
 
 def main() -> None:
     """Make the pass and tell about it."""
+    be_patient()
     recorder = _Recorder()
     reconciler = wire(Settings.from_env(os.environ), seam=recorder).reconciler
     reconcile(reconciler, {"friend_id": sys.argv[1], "dry_run": True}, _Context())

@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 import boto3
 
-from bench.aws import run_aws
+from bench.aws import be_patient, run_aws
 from bench.clusters import open_clusters, run_real_cluster
 from bench.measure import Figure
 from bench.population import Inhabitant, create_inhabitants, record, settle
@@ -100,6 +100,7 @@ def _world(kubeconfig: str) -> Iterator[_World]:
             "DOMAINS": json.dumps([domain]),
         }
         with patch.dict(os.environ, environment):
+            be_patient()
             boto3.setup_default_session()
             create_backend(kubeconfig)
             secrets = boto3.client("secretsmanager")
