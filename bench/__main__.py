@@ -14,6 +14,7 @@ from bench.apply import measure_apply
 from bench.cold_start import measure_cold_start
 from bench.measure import Figure
 from bench.provisioning import measure_provisioning
+from bench.reconcile import measure_reconcile
 from bench.status import measure_status
 from bench.warm import measure_warm
 
@@ -24,6 +25,7 @@ _BENCHMARKS: tuple[Callable[[], list[Figure]], ...] = (
     measure_status,
     measure_provisioning,
     measure_apply,
+    measure_reconcile,
 )
 
 
@@ -38,15 +40,16 @@ def main() -> None:
 
 def _print_table(figures: Sequence[Figure]) -> None:
     width = max(len(each.name) for each in figures)
-    print(f"{'what':{width}}  {'ours':>10}  {'other':>10}  {'ratio':>6}  target")
+    print(f"{'what':{width}}  {'ours':>13}  {'other':>13}  {'ratio':>6}  target")
     for each in figures:
         if each.skipped:
             print(f"{each.name:{width}}  not measured: {each.skipped}")
             continue
         verdict = "" if each.is_met else "  MISSED"
         print(
-            f"{each.name:{width}}  {each.ours:>7.3f} {each.unit}  {each.other:>7.3f} {each.unit}"
-            f"  {each.ratio:>6.2f}  <= {each.target}{verdict}"
+            f"{each.name:{width}}  {each.ours:>10.3f} {each.unit:2}"
+            f"  {each.other:>10.3f} {each.unit:2}"
+            f"  {each.ratio:>6.3f}  <= {each.target}{verdict}"
         )
 
 

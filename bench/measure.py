@@ -8,14 +8,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One ratio, and what it should be at most. skipped says why it could not be measured."""
+    """One ratio, and what it should be at most. skipped says why it could not be measured.
+
+    unit is of both, ours and the other.
+    """
 
     name: str
     target: float
     ours: float = 0.0
     other: float = 0.0
-    unit: str = "ms"
     skipped: str = ""
+    unit: str = "ms"
 
     @property
     def ratio(self) -> float:

@@ -15,11 +15,16 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from bench.clusters import RealCluster, open_clusters, run_real_cluster
+from bench.clusters import (
+    RealCluster,
+    collection_of,
+    open_clusters,
+    run_real_cluster,
+    server_side_apply,
+)
 from bench.measure import Figure, compare
 from chalicelib.domain.deadline import Deadline
-from chalicelib.domain.kinds import ref_of
-from chalicelib.domain.model import Friend, JsonObject
+from chalicelib.domain.model import Friend
 from chalicelib.domain.namespace import build_namespace_objects
 from chalicelib.services.provisioning import Provisioner
 from tests.cluster_client import ClusterClient
@@ -105,22 +110,9 @@ def _apply_bare(client: ClusterClient, friends: _Friends) -> None:
     namespace, binding, *rest = build_namespace_objects(friend, create_layout())
     client.call("GET", f"/api/v1/namespaces/{friend.namespace}")
     for manifest in (namespace, binding):
-        client.call("POST", _collection(manifest), manifest)
+        client.call("POST", collection_of(manifest), manifest)
     with ThreadPoolExecutor(len(rest)) as pool:
-        list(pool.map(partial(_patch, client), rest))
-
-
-def _patch(client: ClusterClient, manifest: JsonObject) -> None:
-    path = f"{_collection(manifest)}/{manifest['metadata']['name']}"
-    query = "fieldManager=friends-api&fieldValidation=Strict&force=true"
-    client.call("PATCH", f"{path}?{query}", manifest, "application/apply-patch+yaml")
-
-
-def _collection(manifest: JsonObject) -> str:
-    ref = ref_of(manifest)
-    prefix = f"/{'apis' if ref.kind.group else 'api'}/{ref.kind.api_version}"
-    within = f"/namespaces/{ref.namespace}" if ref.namespace else ""
-    return f"{prefix}{within}/{ref.kind.plural}"
+        list(pool.map(partial(server_side_apply, client), rest))
 
 
 def _measure_at_once(provision: Callable[[], None]) -> float:

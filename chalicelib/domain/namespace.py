@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from chalicelib.domain import kinds
@@ -27,7 +28,11 @@ NETWORK_POLICY_NAME: Final = "friend-netpol"
 MANAGER_ROLE: Final = "friend-manager"
 SERVICE_ACCOUNT_NAME: Final = "friend-api"
 
-_POD_SECURITY_MODES: Final = ("enforce", "warn", "audit")
+_POD_SECURITY: Final = {
+    f"pod-security.kubernetes.io/{mode}{suffix}": value
+    for mode in ("enforce", "warn", "audit")
+    for suffix, value in (("", "restricted"), ("-version", "latest"))
+}
 
 # Everything that is not the public internet: private, shared, link-local (169.254.169.254 is the
 # cloud's metadata address), loopback, benchmark, multicast and reserved ranges.
@@ -60,6 +65,10 @@ class ClusterLayout:
     cluster_cidrs: tuple[str, ...] = ()
 
 
+# Made once: a pass over everything encodes each object, and making an encoder takes as long.
+_encode_canonically: Final = json.JSONEncoder(sort_keys=True).encode
+
+
 def build_namespace_objects(friend: Friend, layout: ClusterLayout) -> tuple[JsonObject, ...]:
     """Return the friend's desired objects, the namespace first, then what the rest depends on."""
     return tuple(build_namespace_object(kind, friend, layout) for kind in NAMESPACE_KINDS)
@@ -68,21 +77,18 @@ def build_namespace_objects(friend: Friend, layout: ClusterLayout) -> tuple[Json
 def build_namespace_object(kind: Kind, friend: Friend, layout: ClusterLayout) -> JsonObject:
     """Return the friend's one desired object of this kind."""
     if kind == kinds.NAMESPACE:
-        return _build_namespace(friend)
+        return build_object(friend, kind, friend.namespace, {}, _POD_SECURITY)
     name, body = _BODIES[kind](TIERS[friend.tier], layout)
     return build_object(friend, kind, name, body)
 
 
-def _build_namespace(friend: Friend) -> JsonObject:
-    manifest = build_object(friend, kinds.NAMESPACE, friend.namespace, {})
-    labels = manifest["metadata"]["labels"]
-    for mode in _POD_SECURITY_MODES:
-        labels[f"pod-security.kubernetes.io/{mode}"] = "restricted"
-        labels[f"pod-security.kubernetes.io/{mode}-version"] = "latest"
-    return _stamp(manifest)
-
-
-def build_object(friend: Friend, kind: Kind, name: str, body: JsonObject) -> JsonObject:
+def build_object(
+    friend: Friend,
+    kind: Kind,
+    name: str,
+    body: JsonObject,
+    labels: Mapping[str, str] = MappingProxyType({}),
+) -> JsonObject:
     """Return an object of the friend's: labelled as theirs, with the digest of what it says."""
     metadata: JsonObject = {
         "name": name,
@@ -90,19 +96,16 @@ def build_object(friend: Friend, kind: Kind, name: str, body: JsonObject) -> Jso
             MANAGED_BY_LABEL: MANAGER,
             FRIEND_LABEL: friend.id,
             UID_LABEL: friend.uid,
+            **labels,
         },
     }
     if kind.namespaced:
         metadata["namespace"] = friend.namespace
-    return _stamp({"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body})
-
-
-def _stamp(manifest: JsonObject) -> JsonObject:
-    metadata = {key: manifest["metadata"][key] for key in manifest["metadata"]}
-    metadata.pop("annotations", None)
-    canonical = json.dumps(manifest | {"metadata": metadata}, sort_keys=True)
+    manifest = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body}
+    canonical = _encode_canonically(manifest)
     digest = hashlib.sha256(canonical.encode()).hexdigest()
-    return manifest | {"metadata": metadata | {"annotations": {DIGEST_ANNOTATION: digest}}}
+    metadata["annotations"] = {DIGEST_ANNOTATION: digest}
+    return manifest
 
 
 def _role_binding(_: Tier, layout: ClusterLayout) -> tuple[str, JsonObject]:

@@ -67,10 +67,17 @@ def contains(observed: object, desired: object) -> bool:
     A mapping may hold more (the API server adds defaults, other managers add labels); a list
     may not, because one more egress rule or subject is drift.
     """
+    if isinstance(desired, str):
+        # Most of what is compared, and so first.
+        return observed == desired
     if isinstance(desired, dict):
-        return isinstance(observed, dict) and all(
-            key in observed and contains(observed[key], value) for key, value in desired.items()
-        )
+        if not isinstance(observed, dict):
+            return False
+        # No all(...): a pass compares millions of values, and a generator for each takes as long.
+        for key, value in desired.items():
+            if key not in observed or not contains(observed[key], value):
+                return False
+        return True
     if isinstance(desired, list):
         return (
             isinstance(observed, list)

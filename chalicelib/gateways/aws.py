@@ -75,6 +75,9 @@ class AwsClients:
     def _session(self) -> Session:
         session = get_session()
         session.register_component("data_loader", SERVICE_MODELS)
+        # Nobody here reads a date that AWS names, and a page of a bucket's list holds a thousand.
+        parsers = session.get_component("response_parser_factory")
+        parsers.set_parser_defaults(timestamp_parser=str)
         return session
 
     @cached_property

@@ -42,6 +42,9 @@ _log = logging.getLogger(__name__)
 
 _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml"
+# A page of a list, compressed, is a tenth as long, and comes in a third of the processor time. The
+# server compresses what is long (128 KiB) and nothing else.
+_ACCEPTED: Final = {"Accept": "application/json, */*", "Accept-Encoding": "gzip"}
 _PAGE: Final = 500
 _MOST_PAGES: Final = 10
 _CONNECT_SECONDS: Final = 3.0
@@ -266,7 +269,8 @@ class _OpenCluster:
             call.path,
             body=call.body,
             query_params=list(call.query),
-            header_params={"Accept": "application/json, */*"},
+            # A copy: the client adds the credential to it.
+            header_params=dict(_ACCEPTED),
             content_type=call.content_type,
             serialize=False,
             _request_timeout=(min(_CONNECT_SECONDS, read_seconds), read_seconds),

@@ -189,7 +189,8 @@ def to_item(values: Mapping[str, Any]) -> Item:
 
 def from_item(item: Mapping[str, Any]) -> Item:
     """Return plain values from DynamoDB's typed JSON; its numbers become Decimal."""
-    return {key: deserialize(value) for key, value in item.items()}
+    # Most values are strings, and a pass reads them by the hundred thousand.
+    return {key: value["S"] if "S" in value else deserialize(value) for key, value in item.items()}
 
 
 def _busy() -> UpstreamUnreachable:

@@ -3,6 +3,7 @@
 import ipaddress
 import tempfile
 import time
+import zlib
 from pathlib import Path
 from ssl import CERT_REQUIRED, SSLContext
 from typing import Final
@@ -20,6 +21,8 @@ CONNECTIONS: Final = 16
 _PIECE_BYTES: Final = 64 * 1024
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _MOST_SECONDS: Final = 10.0
+# What zlib calls the format with gzip's header.
+_GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 class BoundedResponse(HTTPResponse):
@@ -34,7 +37,10 @@ class BoundedResponse(HTTPResponse):
         decode_content: bool | None = None,  # noqa: FBT001 - urllib3's own signature
         cache_content: bool = False,  # noqa: FBT001, FBT002 - urllib3's own signature
     ) -> bytes:
-        """Return the body as it was sent. Raises ProtocolError when it is too long or too slow."""
+        """Return the body, unpacked.
+
+        Raises ProtocolError when it is too long, too slow, or does not unpack.
+        """
         if amt is not None:
             return super().read(amt, decode_content, cache_content)
         started, pieces, size = time.monotonic(), [], 0
@@ -46,9 +52,25 @@ class BoundedResponse(HTTPResponse):
                 msg = "The answer is too long or too slow."
                 raise ProtocolError(msg)
         body = b"".join(pieces)
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = _unpack(body)
         if cache_content:
             self._body = body
         return body
+
+
+def _unpack(packed: bytes) -> bytes:
+    """Return what was compressed; a few bytes that unpack to very many are given up in time."""
+    stream = zlib.decompressobj(_GZIP)
+    try:
+        body = stream.decompress(packed, _MOST_BYTES)
+    except zlib.error as error:
+        msg = "The answer is not compressed as it says."
+        raise ProtocolError(msg) from error
+    if not stream.eof:
+        msg = "The answer is too long or cut off."
+        raise ProtocolError(msg)
+    return body
 
 
 def build_pool(access: ClusterAccess, *, allow_loopback: bool) -> PoolManager:

@@ -22,6 +22,7 @@ from chalicelib.domain.presentation import (
     present_friendship,
     present_record,
 )
+from chalicelib.routes.answer_size import fitting
 from chalicelib.routes.http import Answer, Request, invalid
 from chalicelib.routes.idempotency import Attempt, once
 from chalicelib.routes.services import Services
@@ -33,7 +34,7 @@ _IDENTITY_PARAMETERS: Final = tuple(platform.field for platform in Platform)
 
 
 def list_friends(services: Services, request: Request) -> Answer:
-    """GET /api/friends: all of them, a page of them, or the one behind a platform id."""
+    """GET /api/friends: all that fit, a page of them, or the one behind a platform id."""
     request.only_parameters("limit", "cursor", *_IDENTITY_PARAMETERS)
     identity = _identity(request)
     if identity is not None:
@@ -43,11 +44,13 @@ def list_friends(services: Services, request: Request) -> Answer:
     page = services.friends.list_page(
         request.principal, limit=limit or _MOST_FRIENDS, after=_after(request)
     )
+    shown = fitting([present_friend(friend) for friend in page.friends])
+    after = page.after if len(shown) == len(page.friends) else shown[-1]["id"]
     headers = {}
-    if page.after is not None:
-        cursor = _cursor(page.after)
-        headers["Link"] = request.link_to_next(limit=limit or _LARGEST_PAGE, cursor=cursor)
-    return Answer([present_friend(friend) for friend in page.friends], headers=headers)
+    if after is not None:
+        link = request.link_to_next(limit=limit or _LARGEST_PAGE, cursor=_cursor(after))
+        headers["Link"] = link
+    return Answer(shown, headers=headers)
 
 
 def create_friend(services: Services, request: Request) -> Answer:

@@ -37,6 +37,7 @@ from chalicelib.domain.reconciliation import (
 from chalicelib.ports import Clusters, Dispatcher, Inventory, OperationStore, Watched, Workspace
 from chalicelib.services.concurrency import each_of
 from chalicelib.services.convergence import Convergence
+from chalicelib.services.memory import collector_paused
 from chalicelib.services.observation import observe_cluster
 from chalicelib.services.sweeping import Sweeper
 from chalicelib.services.zones import Zones, view_zone
@@ -122,13 +123,14 @@ class Reconciler:
         return build_report(here.findings, checked=len(parts), dry_run=dry_run, handed_on=handed_on)
 
     def _run_pass(self, deadline: Deadline, *, dry_run: bool) -> JsonObject:
-        here = _Pass(deadline, dry_run, self._recorded())
-        unfinished = self._unfinished(here)
-        here.attempt("The claims of names", partial(self._compare_claims, here))
-        self._compare_clusters(here)
-        here.attempt("The workspace", partial(self._compare_profiles, here))
-        for domain in self.domains:
-            here.attempt(f"The zone of {domain.name}", partial(self._zone, here, domain))
+        with collector_paused():
+            here = _Pass(deadline, dry_run, self._recorded())
+            unfinished = self._unfinished(here)
+            here.attempt("The claims of names", partial(self._compare_claims, here))
+            self._compare_clusters(here)
+            here.attempt("The workspace", partial(self._compare_profiles, here))
+            for domain in self.domains:
+                here.attempt(f"The zone of {domain.name}", partial(self._zone, here, domain))
         handed_on = self._work(here)
         return build_report(
             here.findings,

@@ -1,6 +1,7 @@
 """Friends over HTTP: registered, found, read, changed, and known to agents."""
 
 import base64
+import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import boto3
 import pytest
 
+from chalicelib.routes import answer_size
 from infra.local.cluster import ClusterDouble
 from tests.factories import (
     AGENT_ID,
@@ -69,6 +71,25 @@ def test_pages_follow_one_another_without_gap_or_repeat(api: Api) -> None:
     seen, url, pages = [], "/api/friends?limit=2", 0
     while url:
         answer = api.get(url)
+        seen += [friend["id"] for friend in answer.json]
+        pages += 1
+        link = re.fullmatch(r'<(\?[^>]+)>; rel="next"', answer.headers.get("Link", ""))
+        url = f"/api/friends{link[1]}" if link else ""
+    assert (seen, pages) == (ids, 3)
+
+
+def test_what_does_not_fit_one_answer_of_lambdas_is_cut_and_leads_to_the_rest(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most_bytes = 4000
+    monkeypatch.setattr(answer_size, "MOST_BYTES", most_bytes)
+    ids = [f"friend{number}" for number in range(5)]
+    for friend_id in ids:
+        api.register_friend(friend_id, display_name="\N{GRINNING FACE}" * 100)
+    seen, url, pages = [], "/api/friends", 0
+    while url:
+        answer = api.get(url)
+        assert len(json.dumps(answer.text)) <= most_bytes
         seen += [friend["id"] for friend in answer.json]
         pages += 1
         link = re.fullmatch(r'<(\?[^>]+)>; rel="next"', answer.headers.get("Link", ""))

@@ -1,6 +1,7 @@
 """The connections to a cluster. Threats J04 and J07, and what a redirect or a proxy could do."""
 
 import base64
+import gzip
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,8 @@ from chalicelib.domain.errors import UpstreamFailed
 from chalicelib.gateways.kubeconfig import ClusterAccess
 from chalicelib.gateways.tls import build_pool
 from infra.local.cluster import ClusterDouble
+
+GZIP = {"Content-Encoding": "gzip"}
 
 
 @pytest.fixture
@@ -162,3 +165,31 @@ def test_a_body_is_read_whole(access: ClusterAccess, kube: ClusterDouble) -> Non
     pool = build_pool(access, allow_loopback=True)
     answer = pool.request("GET", f"{access.server}/readyz", preload_content=False)
     assert (len(answer.data), len(answer.data)) == (300_000, 300_000)
+
+
+def test_a_compressed_body_comes_as_it_was_meant(
+    access: ClusterAccess, kube: ClusterDouble
+) -> None:
+    kube.fail_next(status=200, headers=GZIP, body=gzip.compress(b"x" * 300_000))
+    pool = build_pool(access, allow_loopback=True)
+    answer = pool.request("GET", f"{access.server}/readyz", preload_content=False)
+    assert answer.data == b"x" * 300_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(b"x" * (17 * 1024 * 1024)),
+        gzip.compress(b"x" * 300_000)[:-20],
+        b"no gzip at all",
+    ],
+    ids=["without end", "cut off", "something else"],
+)
+def test_a_body_that_does_not_unpack_as_it_should_is_given_up(
+    access: ClusterAccess, kube: ClusterDouble, body: bytes
+) -> None:
+    kube.fail_next(status=200, headers=GZIP, body=body)
+    pool = build_pool(access, allow_loopback=True)
+    answer = pool.request("GET", f"{access.server}/readyz", preload_content=False)
+    with pytest.raises(urllib3.exceptions.ProtocolError):
+        _ = answer.data
