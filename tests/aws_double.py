@@ -22,6 +22,8 @@ from moto.backends import get_backend
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
+from chalicelib.gateways.table import from_item
+
 REGION = "us-east-1"
 _CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
@@ -39,27 +41,36 @@ class AwsDouble:
         """Answer one request; respond is how moto answers it."""
         with self._lock:
             _, service, operation = event_name.split(".")
-            self.requests.append(service)
+            # The events of one service are named with hyphens, and its client is not.
+            self.requests.append(service.replace("-", ""))
             if (service, operation) == ("lambda", "Invoke"):
                 assert request.headers["X-Amz-Invocation-Type"] == b"Event"
                 self.invocations.append(json.loads(request.body))
                 return AWSResponse(request.url, 202, HTTPHeaders(), MockRawResponse(b""))
             return respond()
 
+    def items(self, table: str) -> list[dict[str, Any]]:
+        """Return all items of a table, in plain values, without a request."""
+        groups = _backend("dynamodb", REGION).tables[table].items.values()
+        return [
+            from_item(each.to_json()["Attributes"]) for group in groups for each in group.values()
+        ]
+
+    def objects(self, bucket: str) -> dict[str, bytes]:
+        """Return all objects of a bucket, by key, without a request."""
+        keys = _backend("s3", "aws").buckets[bucket].keys
+        return {key: keys[key].value for key in list(keys)}
+
     def save(self, table: str, bucket: str) -> Callable[[], None]:
         """Return a function that puts a table's items and a bucket's objects back as they are."""
-        items = _backend("dynamodb", REGION).tables[table].items
-        objects = _backend("s3", "aws").buckets[bucket].keys
-        saved_items, invocations = deepcopy(items), list(self.invocations)
-        # What moto keeps of an object is never changed: a write puts another in its place.
-        saved_objects = {key: list(objects.getlist(key)) for key in list(objects)}
+        # moto puts another table in the table's place when it takes a transaction back.
+        tables = _backend("dynamodb", REGION).tables
+        items, invocations = deepcopy(tables[table].items), list(self.invocations)
+        restore_objects = _save_objects(bucket)
 
         def restore() -> None:
-            items.clear()
-            items.update(deepcopy(saved_items))
-            dict.clear(objects)
-            for key, versions in saved_objects.items():
-                dict.__setitem__(objects, key, list(versions))
+            tables[table].items = deepcopy(items)
+            restore_objects()
             self.invocations[:] = invocations
             self.requests.clear()
 
@@ -103,6 +114,26 @@ def one_loader() -> Iterator[None]:
     loader = create_loader()
     with mock.patch("botocore.session.create_loader", return_value=loader):
         yield
+
+
+def _save_objects(bucket: str) -> Callable[[], None]:
+    s3 = boto3.client("s3")
+    keys = _backend("s3", "aws").buckets[bucket].keys
+    saved = {key: s3.get_object(Bucket=bucket, Key=key) for key in list(keys)}
+    bodies = {key: found["Body"].read() for key, found in saved.items()}
+    # A write puts another object in an object's place.
+    kept = {key: keys[key] for key in saved}
+
+    def restore() -> None:
+        for key in keys.keys() - saved.keys():
+            s3.delete_object(Bucket=bucket, Key=key)
+        for key, found in saved.items():
+            if keys.get(key) is not kept[key]:
+                metadata = found["Metadata"]
+                s3.put_object(Bucket=bucket, Key=key, Body=bodies[key], Metadata=metadata)
+                kept[key] = keys[key]
+
+    return restore
 
 
 def _backend(service: Any, partition: str) -> Any:
