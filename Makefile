@@ -17,7 +17,7 @@ CLUSTER := $(BIN)/python -m infra.controlplane run --
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help dev up down token test test-e2e test-cluster check package bench lock clean
+.PHONY: help dev up down token test test-e2e test-cluster check package faults nightly bench lock clean
 
 help:  ## show this
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -57,6 +57,12 @@ check: $(READY)  ## style, format, types, and that imports flow down only
 package: $(READY)  ## the Lambda bundle and its template, in dist/
 	$(BIN)/python -m infra.package --out dist $(ARGS)
 	$(BIN)/cfn-lint dist/sam.yaml
+
+faults: $(READY)  ## every crash point of every flow, then reconcile: what was lost or leaked
+	$(BIN)/python -m tests.faults $(ARGS)
+
+nightly: $(READY)  ## ten thousand histories of clients, faults and time, in any order; ARGS go to pytest
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n auto tests/faults/test_state_machine.py $(ARGS)
 
 bench: $(READY)  ## the benchmark table, and bench/results.json
 	$(BIN)/python -m bench $(ARGS)
