@@ -21,7 +21,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help dev up down token test test-e2e test-cluster check package deploy doctor store-kubeconfig \
-	store-cloudflare-token mint-token list-tokens revoke-token bench lock clean
+	store-cloudflare-token mint-token list-tokens revoke-token faults nightly bench lock clean
 
 help:  ## show this
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-28s %s\n", $$1, $$2 }'
@@ -89,6 +89,12 @@ list-tokens: $(READY)  ## show what is known of a deployment's tokens
 
 revoke-token: $(READY)  ## revoke a token of a deployment: ID=...
 	@$(BIN)/python -m infra.tokens revoke $(ID)
+
+faults: $(READY)  ## every crash point of every flow, then reconcile: what was lost or leaked
+	$(BIN)/python -m tests.faults $(ARGS)
+
+nightly: $(READY)  ## ten thousand histories of clients, faults and time, in any order; ARGS go to pytest
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n auto tests/faults/test_state_machine.py $(ARGS)
 
 bench: $(READY)  ## the benchmark table, and bench/results.json
 	$(BIN)/python -m bench $(ARGS)

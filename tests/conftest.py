@@ -1,41 +1,27 @@
 """Fixtures that every tier of in-process tests shares."""
 
-import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
-from botocore.loaders import create_loader
-from moto import mock_aws
-from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 from infra.local import cloudflare as cloudflare_double
 from infra.local import cluster
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
-from tests import policies
+from tests import aws_double, policies
 from tests.harness import Api, create_backend
 
 
 @pytest.fixture(autouse=True)
-def _no_real_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+def _no_real_aws() -> Iterator[None]:
+    with aws_double.no_real_aws():
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_loader() -> Iterator[None]:
-    # botocore reads its descriptions of services once for each session: tests make many.
-    loader = create_loader()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.session.create_loader", lambda *_: loader)
+    with aws_double.one_loader():
         yield
 
 
@@ -46,27 +32,9 @@ def invocations() -> list[Any]:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch, invocations: list[Any]) -> Iterator[None]:
-    """AWS, in process. A conditional write is atomic on AWS; in moto's threads it is not.
-
-    moto runs no function without docker, so Lambda is a list of events here.
-    """
-    lock, answer = threading.RLock(), BotocoreStubber.__call__
-
-    def answer_one_by_one(
-        stubber: BotocoreStubber, event_name: str, request: Any, **options: Any
-    ) -> Any:
-        policies.watch(event_name, request)
-        with lock:
-            if event_name.endswith("lambda.Invoke"):
-                assert request.headers["X-Amz-Invocation-Type"] == b"Event"
-                invocations.append(json.loads(request.body))
-                return AWSResponse(request.url, 202, HTTPHeaders(), MockRawResponse(b""))
-            return answer(stubber, event_name, request, **options)
-
-    monkeypatch.setattr(BotocoreStubber, "__call__", answer_one_by_one)
-    with mock_aws():
-        boto3.DEFAULT_SESSION = None
+def aws(invocations: list[Any]) -> Iterator[None]:
+    """AWS, in process; each call is held against the policy of the function that makes it."""
+    with aws_double.serve(invocations, watch=policies.watch):
         policies.refused.clear()
         yield
         assert policies.refused == [], "a function's policy lacks what it needs"

@@ -55,7 +55,19 @@ class ClusterAnswer:
         return (
             self.status in {0, HTTPStatus.TOO_MANY_REQUESTS}
             or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            or self._has_lost_race
         )
+
+    @property
+    def _has_lost_race(self) -> bool:
+        """Whether somebody else wrote the object between the server's own read and write.
+
+        A field that another manager holds is a conflict, too: that one stays.
+        """
+        if self.status != HTTPStatus.CONFLICT:
+            return False
+        status = _status_of(self)
+        return status.get("reason") == "Conflict" and not _causes(status)
 
     @property
     def retry_after_seconds(self) -> int | None:

@@ -67,7 +67,7 @@ class DynamoFriendStore:
         ours = [item for item in items if item.get("uid") == profile["uid"]]
         return FriendRecord(
             to_friend(profile),
-            tuple(_to_friendship(each) for each in ours if each["sk"].startswith(_AGENT_PREFIX)),
+            tuple(to_friendship(each) for each in ours if each["sk"].startswith(_AGENT_PREFIX)),
             to_queue(profile),
             tuple(exposures_in(ours)),
         )
@@ -342,7 +342,8 @@ def _to_exposure(item: Item) -> Exposure:
     )
 
 
-def _to_friendship(item: Item) -> Friendship:
+def to_friendship(item: Item) -> Friendship:
+    """Return the friendship of a row."""
     return Friendship(
         agent_id=item["sk"].removeprefix(_AGENT_PREFIX),
         friend_id=item["agent_sk"],

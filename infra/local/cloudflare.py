@@ -10,6 +10,7 @@ Cloudflare does: it cannot route to them. `python -m infra.local.cloudflare` run
 from __future__ import annotations
 
 import argparse
+import copy
 import hmac
 import json
 import math
@@ -27,7 +28,7 @@ from infra.local.dns_records import MAX_PER_PAGE, DnsZone, Record, Refused
 from infra.local.wire import Answer, Request, Wire, announce_and_wait, serve_on_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 BASE_PATH: Final = "/client/v4"
 DEFAULT_ZONES: Final[Mapping[str, str]] = {"0123456789abcdef0123456789abcdef": "friends.example"}
@@ -104,6 +105,19 @@ class CloudflareDouble(Wire):
         """Create a record without a request: what somebody else has put into the zone."""
         with self._state_lock:
             return dict(self._zones[zone_id].create(fields))
+
+    def save(self) -> Callable[[], None]:
+        """Return a function that brings all records back as they are now, and clears the rest."""
+        with self._state_lock:
+            saved = copy.deepcopy(self._zones)
+
+        def restore() -> None:
+            with self._state_lock:
+                self._zones = copy.deepcopy(saved)
+                self.limit.reset()
+            self.clear()
+
+        return restore
 
     def reset(self) -> None:
         """Drop every record, the request log, the faults and the spent budget."""

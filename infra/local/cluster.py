@@ -18,7 +18,7 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -137,6 +137,24 @@ class ClusterDouble(Wire):
             self._api.reset()
         self.clear()
         self.latency_seconds = self._first_latency_seconds
+
+    def objects(self, kind: Kind, namespace: str = "") -> list[Obj]:
+        """Return a kind's objects, as they are kept, without a request. Do not change them."""
+        with self._state_lock:
+            self._api.schedule.run_due()
+            return self._api.store.list(kind, namespace)
+
+    def save(self) -> Callable[[], None]:
+        """Return a function that brings all objects back as they are now, and clears the rest."""
+        with self._state_lock:
+            restore_objects = self._api.save()
+
+        def restore() -> None:
+            with self._state_lock:
+                restore_objects()
+            self.clear()
+
+        return restore
 
     def respond(self, request: Request) -> Answer:
         """Answer one request."""

@@ -6,7 +6,7 @@ told of: the namespace first, then the schema, then validation, then policy, and
 
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -151,6 +151,17 @@ class KubeApi:
         for name in _FIRST_NAMESPACES:
             namespace = with_defaults(kinds.NAMESPACE, {"metadata": {"name": name}})
             self._furnish(self.store.put(kinds.NAMESPACE, namespace))
+
+    def save(self) -> Callable[[], None]:
+        """Return a function that brings everything back as it is now; nothing may be due."""
+        self.schedule.run_due()
+        restore_objects = self.store.save()
+
+        def restore() -> None:
+            restore_objects()
+            self.schedule.clear()
+
+        return restore
 
     def get(self, kind: Kind, namespace: str, name: str) -> Obj:
         """Return an object. Raises Refused (404)."""

@@ -67,6 +67,10 @@ class Schedule:
         while self._due and self._due[0][0] <= time.monotonic():
             heapq.heappop(self._due)[2]()
 
+    def clear(self) -> None:
+        """Forget what is due."""
+        self._due.clear()
+
 
 class Controllers:
     """Drives the objects of each namespace to what they ask for."""

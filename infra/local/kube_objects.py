@@ -8,6 +8,7 @@ import json
 import time
 import uuid
 from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -252,6 +253,23 @@ class Store:
         self.revision = 1
         self.changes: deque[Change] = deque(maxlen=_REMEMBERED_CHANGES)
         self._objects: dict[Kind, dict[str, dict[str, Obj]]] = defaultdict(dict)
+
+    def save(self) -> Callable[[], None]:
+        """Return a function that brings the objects back as they are now, and their revision."""
+        revision = self.revision
+        saved = {
+            kind: {namespace: dict(group) for namespace, group in groups.items()}
+            for kind, groups in self._objects.items()
+        }
+
+        def restore() -> None:
+            self.revision = revision
+            self.changes.clear()
+            self._objects.clear()
+            for kind, groups in saved.items():
+                self._objects[kind] = {name: dict(group) for name, group in groups.items()}
+
+        return restore
 
     def get(self, kind: Kind, namespace: str, name: str) -> Obj | None:
         """Return an object; a cluster-scoped one has the namespace "". Do not change it."""

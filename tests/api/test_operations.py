@@ -711,3 +711,13 @@ def test_e01_a_bad_operation_id_is_400(api: Api, identifier: str) -> None:
 def test_an_unknown_operation_is_404(api: Api) -> None:
     answer = api.get(f"{OPERATIONS}/19ab0000000-00000001")
     assert (answer.status, answer.json["code"]) == (404, "operation_not_found")
+
+
+def test_l08_an_object_that_others_changed_at_the_same_moment_is_sent_again(
+    api: Api, cluster: ClusterClient, kube: ClusterDouble, invocations: list[Any]
+) -> None:
+    operation = apply_async(api)
+    kube.fail_next(status=409, match="PATCH")
+    api.deliver(invocations)
+    assert read(api, operation)["status"] == "succeeded"
+    assert value_of(cluster) == "1"

@@ -1,0 +1,149 @@
+"""AWS, in process: moto, made atomic, with Lambda as a list of events.
+
+A conditional write is atomic on AWS; in moto's threads it is not. moto runs no function without
+docker, and a test wants to decide itself what is delivered, when, and how often.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+from unittest import mock
+
+import boto3
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.loaders import create_loader
+from moto import mock_aws
+from moto.backends import get_backend
+from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+from moto.core.models import DEFAULT_ACCOUNT_ID
+
+from chalicelib.gateways.table import from_item
+
+REGION = "us-east-1"
+_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+class AwsDouble:
+    """What has reached AWS: the events of invocations, and every request by its service."""
+
+    def __init__(self, invocations: list[Any]) -> None:
+        """Nothing has reached it yet."""
+        self.invocations = invocations
+        self.requests: list[str] = []
+        self._lock = threading.RLock()
+
+    def answer(self, respond: Callable[[], Any], event_name: str, request: Any) -> Any:
+        """Answer one request; respond is how moto answers it."""
+        with self._lock:
+            _, service, operation = event_name.split(".")
+            # The events of one service are named with hyphens, and its client is not.
+            self.requests.append(service.replace("-", ""))
+            if (service, operation) == ("lambda", "Invoke"):
+                assert request.headers["X-Amz-Invocation-Type"] == b"Event"
+                self.invocations.append(json.loads(request.body))
+                return AWSResponse(request.url, 202, HTTPHeaders(), MockRawResponse(b""))
+            return respond()
+
+    def items(self, table: str) -> list[dict[str, Any]]:
+        """Return all items of a table, in plain values, without a request."""
+        groups = _backend("dynamodb", REGION).tables[table].items.values()
+        return [
+            from_item(each.to_json()["Attributes"]) for group in groups for each in group.values()
+        ]
+
+    def objects(self, bucket: str) -> dict[str, bytes]:
+        """Return all objects of a bucket, by key, without a request."""
+        keys = _backend("s3", "aws").buckets[bucket].keys
+        return {key: keys[key].value for key in list(keys)}
+
+    def save(self, table: str, bucket: str) -> Callable[[], None]:
+        """Return a function that puts a table's items and a bucket's objects back as they are."""
+        # moto puts another table in the table's place when it takes a transaction back.
+        tables = _backend("dynamodb", REGION).tables
+        items, invocations = deepcopy(tables[table].items), list(self.invocations)
+        restore_objects = _save_objects(bucket)
+
+        def restore() -> None:
+            tables[table].items = deepcopy(items)
+            restore_objects()
+            self.invocations[:] = invocations
+            self.requests.clear()
+
+        return restore
+
+
+@contextmanager
+def serve(
+    invocations: list[Any] | None = None,
+    watch: Callable[[str, Any], None] = lambda _event_name, _request: None,
+) -> Iterator[AwsDouble]:
+    """Have every AWS client of this process talk to an empty double, until the block ends.
+
+    watch is told of each request before it is answered.
+    """
+    double, answer = AwsDouble([] if invocations is None else invocations), BotocoreStubber.__call__
+
+    def answer_one_by_one(
+        stubber: BotocoreStubber, event_name: str, request: Any, **options: Any
+    ) -> Any:
+        def respond() -> Any:
+            return answer(stubber, event_name, request, **options)
+
+        if not stubber.enabled:
+            return None
+        watch(event_name, request)
+        return double.answer(respond, event_name, request)
+
+    with mock.patch.object(BotocoreStubber, "__call__", answer_one_by_one), mock_aws():
+        boto3.DEFAULT_SESSION = None
+        yield double
+
+
+@contextmanager
+def no_real_aws() -> Iterator[None]:
+    """Have AWS's libraries know credentials that open nothing, and no endpoint of anybody's."""
+    cleared = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"AWS_PROFILE", "AWS_ENDPOINT_URL"}
+    }
+    fake = {**dict.fromkeys(_CREDENTIALS, "testing"), "AWS_DEFAULT_REGION": REGION}
+    with mock.patch.dict("os.environ", {**cleared, **fake}, clear=True):
+        yield
+
+
+@contextmanager
+def one_loader() -> Iterator[None]:
+    """Have botocore read its descriptions of services once, and not for each session."""
+    loader = create_loader()
+    with mock.patch("botocore.session.create_loader", return_value=loader):
+        yield
+
+
+def _save_objects(bucket: str) -> Callable[[], None]:
+    s3 = boto3.client("s3")
+    keys = _backend("s3", "aws").buckets[bucket].keys
+    saved = {key: s3.get_object(Bucket=bucket, Key=key) for key in list(keys)}
+    bodies = {key: found["Body"].read() for key, found in saved.items()}
+    # A write puts another object in an object's place.
+    kept = {key: keys[key] for key in saved}
+
+    def restore() -> None:
+        for key in keys.keys() - saved.keys():
+            s3.delete_object(Bucket=bucket, Key=key)
+        for key, found in saved.items():
+            if keys.get(key) is not kept[key]:
+                metadata = found["Metadata"]
+                s3.put_object(Bucket=bucket, Key=key, Body=bodies[key], Metadata=metadata)
+                kept[key] = keys[key]
+
+    return restore
+
+
+def _backend(service: Any, partition: str) -> Any:
+    return get_backend(service)[DEFAULT_ACCOUNT_ID][partition]

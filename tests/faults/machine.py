@@ -1,0 +1,240 @@
+"""A state machine: clients, Lambda, time and faults in any order, against a simple model.
+
+In the end eleven minutes pass, nothing more is delivered, and two passes have to make the world
+whole, and agree with what clients were told.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from chalicelib.services.worker import Interrupted
+from tests.factories import ADMIN_TOKEN, AGENT_TOKEN
+from tests.facts import fact_of_contact, facts_in
+from tests.faults.applied import find_deviations, operations_of
+from tests.faults.flows import ASYNC
+from tests.faults.injection import FaultySeam, NthFault, ProcessKilled
+from tests.faults.model import (
+    Change,
+    Known,
+    Model,
+    State,
+    befriended,
+    deleted,
+    exposed,
+    registered,
+    taken_down,
+    unchanged,
+    unfriended,
+    updated,
+)
+from tests.faults.modes import Mode
+from tests.faults.trial import MOST_PASSES, UNTIL_LEASES_ARE_OVER_SECONDS, reconcile
+from tests.harness import ApiAnswer
+from tests.invariants import find_problems
+from tests.manifests import create_config_map_manifest, create_service_manifest
+from tests.observed import Observed
+from tests.world import World
+
+# "shop" of app-alice and "shop-app" of alice spell one host name.
+FRIENDS: Final = st.sampled_from(["alice", "bob", "app-alice"])
+EXPOSURES: Final = st.sampled_from(["app", "shop", "shop-app"])
+NAMES: Final = st.sampled_from(["Ann", "Ben"])
+IDENTITIES: Final = st.sampled_from([None, "1" * 18, "7" * 18])
+AGENTS: Final = st.sampled_from(["mochi", "tofu"])
+STATUSES: Final = st.sampled_from(["active", "inactive", "blocked"])
+FEW: Final = st.integers(0, 3)
+
+
+class FriendsMachine(RuleBasedStateMachine):
+    """One example: rules in any order, then rest."""
+
+    def __init__(self, world: World, restore: Callable[[], None]) -> None:
+        """Begin with the world as it is restored."""
+        super().__init__()
+        self._world = world
+        restore()
+        seen = Observed.of(world)
+        self._foreign = seen.foreign()
+        self._model = Model({each: {_known(seen, each)} for each in ("alice", "bob", "app-alice")})
+        self._armed: NthFault | None = None
+        self._accepted: list[tuple[str, str, str]] = []
+
+    @rule(friend_id=FRIENDS, name=NAMES, discord_id=IDENTITIES, by_agent=st.booleans())
+    def register(
+        self, friend_id: str, name: str, discord_id: str | None, *, by_agent: bool
+    ) -> None:
+        """Register a friend, or try to."""
+        contact = fact_of_contact(friend_id, name, discord_id=discord_id)
+        body = {"id": friend_id, "display_name": name, "discord_id": discord_id}
+        change = registered(friend_id, contact, "mochi" if by_agent else None)
+        token = AGENT_TOKEN if by_agent else ADMIN_TOKEN
+        self._call(friend_id, change, "POST", "/api/friends", _given(body), token=token)
+
+    @rule(friend_id=FRIENDS, name=NAMES, discord_id=IDENTITIES)
+    def update(self, friend_id: str, name: str, discord_id: str | None) -> None:
+        """Replace the whole contact."""
+        ids = {"discord_id": discord_id, "signal": None, "whatsapp": None}
+        change = updated(fact_of_contact(friend_id, name, **ids))
+        body = {"display_name": name, **ids, "preferred_channel": None}
+        self._call(friend_id, change, "PUT", f"/api/friends/{friend_id}", body)
+
+    @rule(friend_id=FRIENDS, agent=AGENTS, status=STATUSES)
+    def befriend(self, friend_id: str, agent: str, status: str) -> None:
+        """Set a relationship."""
+        url = f"/api/friends/{friend_id}/agents/{agent}"
+        self._call(friend_id, befriended(agent, status), "PUT", url, {"status": status})
+
+    @rule(friend_id=FRIENDS, agent=AGENTS)
+    def unfriend(self, friend_id: str, agent: str) -> None:
+        """End a relationship."""
+        url = f"/api/friends/{friend_id}/agents/{agent}"
+        self._call(friend_id, unfriended(agent), "DELETE", url)
+
+    @rule(friend_id=FRIENDS)
+    def provision(self, friend_id: str) -> None:
+        """Provision the namespace again."""
+        url = f"/api/friends/{friend_id}/namespace/provision"
+        self._call(friend_id, unchanged, "POST", url)
+
+    @rule(friend_id=FRIENDS, name=st.sampled_from(["a", "b"]), value=FEW, later=st.booleans())
+    def apply(self, friend_id: str, name: str, value: int, *, later: bool) -> None:
+        """Apply a ConfigMap and the Service that can be exposed, now or later."""
+        data = {"value": str(value)}
+        manifests = [create_config_map_manifest(name, data=data), create_service_manifest()]
+        url = f"/api/friends/{friend_id}/namespace/apply"
+        headers = ASYNC if later else {}
+        answer = self._call(friend_id, unchanged, "POST", url, manifests, headers=headers)
+        if answer is not None and answer.status < 300:
+            uid = Observed.of(self._world).records[friend_id].friend.uid
+            self._accepted.append((friend_id, uid, answer.json["operation"]["id"]))
+
+    @rule(friend_id=FRIENDS, name=EXPOSURES)
+    def expose(self, friend_id: str, name: str) -> None:
+        """Expose the Service, if it is there."""
+        url = f"/api/friends/{friend_id}/namespace/expose"
+        self._call(friend_id, exposed(name), "POST", url, {"name": name, "service": "web"})
+
+    @rule(friend_id=FRIENDS, name=EXPOSURES)
+    def take_down(self, friend_id: str, name: str) -> None:
+        """Take an exposure down."""
+        url = f"/api/friends/{friend_id}/namespace/expose/{name}"
+        self._call(friend_id, taken_down(name), "DELETE", url)
+
+    @rule(friend_id=FRIENDS)
+    def delete(self, friend_id: str) -> None:
+        """Delete a friend."""
+        self._call(friend_id, deleted, "DELETE", f"/api/friends/{friend_id}?confirm={friend_id}")
+
+    @rule(number=st.integers(1, 16), mode=st.sampled_from(Mode))
+    def arm(self, number: int, mode: Mode) -> None:
+        """Have the so-manyth call of the next process go wrong."""
+        self._armed = NthFault(number, mode)
+
+    @rule(position=FEW, again=st.booleans())
+    def deliver(self, position: int, *, again: bool) -> None:
+        """Deliver one of the events, not always the oldest, and perhaps not for the last time."""
+        if position >= len(self._world.invocations):
+            return
+        event = self._world.invocations[position]
+        if not again:
+            del self._world.invocations[position]
+        with self._process() as seam, suppress(Interrupted):
+            self._world.start(seam).run_operation(event)
+
+    @rule()
+    def drop(self) -> None:
+        """Lose all events."""
+        self._world.invocations.clear()
+
+    @rule()
+    def reconcile(self) -> None:
+        """Run a pass."""
+        with self._process() as seam:
+            self._world.start(seam).reconcile()
+
+    @rule(seconds=st.sampled_from([5.0, 60.0, 400.0]))
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self._world.clock.pass_seconds(seconds)
+
+    def teardown(self) -> None:
+        """Come to rest, and be judged."""
+        self._world.invocations.clear()
+        self._world.clock.pass_seconds(UNTIL_LEASES_ARE_OVER_SECONDS)
+        for _ in range(MOST_PASSES):
+            reconcile(self._world, self._world.start())
+        seen = Observed.of(self._world)
+        problems = find_problems(seen)
+        assert not problems, problems
+        self._judge(seen)
+        assert reconcile(self._world, self._world.start()) == 0
+
+    def _judge(self, seen: Observed) -> None:
+        facts = facts_in(seen)
+        for friend_id in self._model.friends:
+            told = (each for each in facts if each.startswith(f"{friend_id} "))
+            self._model.require(friend_id, frozenset(each for each in told if " has " not in each))
+        for record in seen.records.values():
+            assert find_deviations(seen, record) == []
+        self._judge_accepted(seen)
+        for name, thing in seen.foreign().items():
+            assert thing == self._foreign[name], f"the foreign {name} was touched"
+
+    def _judge_accepted(self, seen: Observed) -> None:
+        recorded = {
+            (record.friend.id, record.friend.uid): {each.id for each in operations_of(record)}
+            for record in seen.records.values()
+        }
+        for friend_id, uid, identifier in self._accepted:
+            # Those of an earlier registration went with it.
+            assert identifier in recorded.get((friend_id, uid), {identifier})
+
+    def _call(
+        self,
+        friend_id: str,
+        change: Change,
+        method: str,
+        url: str,
+        body: Any = None,
+        **options: Any,
+    ) -> ApiAnswer | None:
+        """Send a request, and tell the model what its client knows then."""
+        answer = None
+        with self._process() as seam:
+            api = self._world.start(seam)
+            answer = api.call(method, url, json_body=body, **options)
+        if answer is not None and answer.status < 300:
+            self._model.acknowledged(friend_id, change)
+        elif seam.has_struck:
+            self._model.uncertain(friend_id, change)
+        return answer
+
+    @contextmanager
+    def _process(self) -> Iterator[FaultySeam]:
+        """Give a process its seam, with the fault that is armed, and let it die or end."""
+        seam = FaultySeam(self._world, self._armed)
+        self._armed = None
+        with suppress(ProcessKilled):
+            yield seam
+        seam.end()
+        self._world.kube.clear()
+        self._world.cloudflare.clear()
+
+
+def _known(seen: Observed, friend_id: str) -> State:
+    record = seen.records.get(friend_id)
+    if record is None:
+        return None
+    return Known(
+        next(each for each in facts_in(seen) if each.startswith(f"{friend_id} is ")),
+        frozenset((each.agent_id, str(each.status)) for each in record.friendships),
+        frozenset(each.name for each in record.exposures),
+    )
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
