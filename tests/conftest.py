@@ -10,6 +10,7 @@ from infra.local import cluster
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests import aws_double, policies
+from tests.aws_double import AwsDouble
 from tests.harness import Api, create_backend
 
 
@@ -32,11 +33,11 @@ def invocations() -> list[Any]:
 
 
 @pytest.fixture
-def aws(invocations: list[Any]) -> Iterator[None]:
+def aws(invocations: list[Any]) -> Iterator[AwsDouble]:
     """AWS, in process; each call is held against the policy of the function that makes it."""
-    with aws_double.serve(invocations, watch=policies.watch):
+    with aws_double.serve(invocations, watch=policies.watch) as double:
         policies.refused.clear()
-        yield
+        yield double
         assert policies.refused == [], "a function's policy lacks what it needs"
 
 

@@ -4,7 +4,6 @@ Counted on a warm app (clients made, tokens and kubeconfig read), at the wire.
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
+from tests.aws_double import AwsDouble
 from tests.cluster_client import ClusterClient, create_deployment, create_pod, wait_until
 from tests.factories import AGENT_TOKEN, create_friend_body
 from tests.harness import Api
@@ -138,24 +138,9 @@ BUDGET: dict[str, tuple[Call, tuple[int, int, int, int, int, int]]] = {
 }
 
 
-@pytest.fixture
-def aws_calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Count the requests that leave for AWS, by service."""
-    calls: Counter[str] = Counter()
-    create = boto3.Session.client
-
-    def create_counting(self: boto3.Session, service: Any, **options: Any) -> Any:
-        client: Any = create(self, service, **options)
-        client.meta.events.register("before-send", lambda **_: calls.update([service]))
-        return client
-
-    monkeypatch.setattr(boto3.Session, "client", create_counting)
-    return calls
-
-
 @pytest.mark.parametrize("name", BUDGET)
 def test_a_warm_request_costs_what_the_table_says(
-    aws_calls: Counter[str],
+    aws: AwsDouble,
     backend: None,
     kube: ClusterDouble,
     cloudflare: CloudflareDouble,
@@ -171,11 +156,11 @@ def test_a_warm_request_costs_what_the_table_says(
     assert api.post(EXPOSE, {"name": "old", "service": "web"}).status == 200
     kube.requests.clear()
     cloudflare.requests.clear()
-    aws_calls.clear()
+    aws.requests.clear()
     call, budget = BUDGET[name]
     call(api)
     services = ("dynamodb", "s3", "secretsmanager", "lambda")
-    dynamodb, s3, secrets, lambdas = (aws_calls[service] for service in services)
+    dynamodb, s3, secrets, lambdas = map(aws.requests.count, services)
     in_cluster, in_dns = len(kube.requests), len(cloudflare.requests)
     assert (dynamodb, in_cluster, s3, secrets, lambdas, in_dns) == budget
 
