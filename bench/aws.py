@@ -1,6 +1,5 @@
 """AWS in a process of its own, so that neither its time nor its memory is counted as ours."""
 
-import http.client
 import subprocess
 import sys
 import tempfile
@@ -13,7 +12,7 @@ from botocore.config import Config
 
 from chalicelib.gateways import aws
 from infra.controlplane.components import LOOPBACK, choose_port
-from infra.local.services import PLACEHOLDERS
+from infra.local.services import PLACEHOLDERS, answers
 from infra.local.state import clean_environment
 
 _READY_SECONDS: Final = 60.0
@@ -56,19 +55,8 @@ def be_patient() -> None:
 
 def _wait_until_ready(port: int) -> None:
     deadline = time.monotonic() + _READY_SECONDS
-    while not _answers(port):
+    while not answers(port):
         if time.monotonic() > deadline:
             msg = "MiniStack does not answer."
             raise TimeoutError(msg)
         time.sleep(_POLL_SECONDS)
-
-
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
-    try:
-        connection.request("GET", "/_ministack/health")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

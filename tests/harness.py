@@ -23,12 +23,15 @@ from chalicelib.routes import functions
 from chalicelib.routes.handler import register
 from chalicelib.routes.table import ROUTES
 from chalicelib.settings import Settings
+from infra.local.cloudflare import CloudflareDouble
 from tests import factories
 from tests.policies import acting_as
 
 ROOT = Path(__file__).parent.parent
 TABLE = "friends"
 BUCKET = "workspace"
+DOMAIN = "friends.example"
+ZONE_ID = "0123456789abcdef0123456789abcdef"
 ENVIRONMENT = {
     "TABLE_NAME": TABLE,
     "WORKSPACE_BUCKET": BUCKET,
@@ -240,6 +243,15 @@ def create_backend(kubeconfig: str) -> None:
         Name="friends/api-tokens", SecretString=factories.create_tokens_document()
     )
     secrets.create_secret(Name="friends/kubeconfig/main", SecretString=kubeconfig)
+
+
+def configure_domain(cloudflare: CloudflareDouble) -> dict[str, str]:
+    """Store Cloudflare's token; return the environment of an app with the domain of ZONE_ID."""
+    boto3.client("secretsmanager").create_secret(
+        Name="friends/cloudflare", SecretString=cloudflare.token
+    )
+    domain = {"name": DOMAIN, "zone_id": ZONE_ID, "target": "t.cfargotunnel.com"}
+    return {"DOMAINS": json.dumps([domain]), "CLOUDFLARE_URL": cloudflare.url}
 
 
 def read_profile(friend_id: str) -> Any:

@@ -74,7 +74,6 @@ class World:
         environment = {
             "DOMAINS": json.dumps([domain]),
             "CLOUDFLARE_URL": self.cloudflare.url,
-            "RECONCILE_FUNCTION": "reconcile",
         }
         parts = {"now": self.clock.now, "sleep": self.clock.sleep, "seam": seam or Seam()}
         return Api(environment, **parts)

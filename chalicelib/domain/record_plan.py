@@ -47,6 +47,10 @@ class RecordPlan:
         """Whether the zone holds exactly what is wanted."""
         return self.kept is not None and self.update is None and not self.delete
 
+    def is_settled_as(self, record_id: str | None) -> bool:
+        """Tell whether, besides, the record that stays is the one with this id."""
+        return self.is_settled and self.kept is not None and self.kept.id == record_id
+
 
 def build_record(exposure: Exposure, domain: Domain) -> RecordSpec:
     """Return the record that an exposure wants: an alias, or an address, of the domain's target.

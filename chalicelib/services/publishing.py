@@ -162,7 +162,7 @@ class Publisher:
         plan = plan_record(found, build_record(exposure, domain), exposure.record_id)
         if plan.foreign:
             raise _record_not_ours(exposure)
-        return plan.kept is not None and plan.is_settled and plan.kept.id == exposure.record_id
+        return plan.is_settled_as(exposure.record_id)
 
     def configured(self, exposure: Exposure) -> Domain | None:
         """Return the exposure's domain, or None when it is not configured any more."""

@@ -172,7 +172,7 @@ def view_zone(
         plan = plan_record(by_name[exposure.hostname], spec, exposure.record_id)
         if any(not record.is_ours for record in plan.foreign):
             blocked.append(exposure)
-        elif plan.kept is None or not plan.is_settled or plan.kept.id != exposure.record_id:
+        elif not plan.is_settled_as(exposure.record_id):
             drifted.append(exposure)
     ours = [each for each in observed if each.is_ours]
     strays = [each for each in ours if (each.spec.name, each.spec.comment) not in wanted]

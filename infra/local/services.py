@@ -103,7 +103,7 @@ def start_ministack(
     command = [sys.executable, "-m", "ministack"]
     process = processes.start("MiniStack", command, environment, log)
     remember(process)
-    processes.wait_until(process, lambda: _answers(port), timeout_seconds=30)
+    processes.wait_until(process, lambda: answers(port), timeout_seconds=30)
     return {**PLACEHOLDERS, "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{port}"}
 
 
@@ -162,7 +162,8 @@ def _choose_port(*preferred: int) -> int:
     raise StackError(f"No port of {LOOPBACK} is free.")
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Tell whether a MiniStack on this port is ready."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
     try:
         connection.request("GET", "/_ministack/health")

@@ -3,11 +3,9 @@
 Counted on a warm app (clients made, tokens and kubeconfig read), at the wire.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 
 from infra.local.cloudflare import CloudflareDouble
@@ -15,7 +13,7 @@ from infra.local.cluster import ClusterDouble
 from tests.aws_double import AwsDouble
 from tests.cluster_client import ClusterClient, create_deployment, create_pod, wait_until
 from tests.factories import AGENT_TOKEN, create_friend_body
-from tests.harness import Api
+from tests.harness import Api, configure_domain
 from tests.manifests import (
     create_config_map_manifest,
     create_deployment_manifest,
@@ -29,7 +27,6 @@ NAMESPACE = f"{FRIEND}/namespace"
 
 APPLY = f"{NAMESPACE}/apply"
 EXPOSE = f"{NAMESPACE}/expose"
-ZONE_ID = "0123456789abcdef0123456789abcdef"
 FIVE = [
     create_config_map_manifest("settings"),
     create_config_map_manifest("pages"),
@@ -166,11 +163,7 @@ def test_a_warm_request_costs_what_the_table_says(
 
 
 def create_api(cloudflare: CloudflareDouble) -> Api:
-    boto3.client("secretsmanager").create_secret(
-        Name="friends/cloudflare", SecretString=cloudflare.token
-    )
-    domain = {"name": "friends.example", "zone_id": ZONE_ID, "target": "t.cfargotunnel.com"}
-    return Api({"DOMAINS": json.dumps([domain]), "CLOUDFLARE_URL": cloudflare.url})
+    return Api(configure_domain(cloudflare))
 
 
 def in_namespace(manifest: Any) -> Any:

@@ -1,6 +1,5 @@
 """The end of a friend: everything of theirs goes, in order, and nothing comes back."""
 
-import json
 from typing import Any
 
 import boto3
@@ -10,7 +9,7 @@ from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests.cluster_client import ClusterClient, wait_until
 from tests.factories import AGENT_TOKEN, OTHER_AGENT_TOKEN
-from tests.harness import BUCKET, TABLE, Api, Clock
+from tests.harness import BUCKET, TABLE, ZONE_ID, Api, Clock, configure_domain
 from tests.manifests import create_config_map_manifest, create_service_manifest
 
 DISCORD_ID = "123456789012345678"
@@ -18,7 +17,6 @@ FRIEND = "/api/friends/alice"
 DELETE = f"{FRIEND}?confirm=alice"
 EXPOSE = f"{FRIEND}/namespace/expose"
 APPLY = f"{FRIEND}/namespace/apply"
-ZONE_ID = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
@@ -31,12 +29,8 @@ def clock() -> Clock:
 def api(backend: None, kube: ClusterDouble, cloudflare: CloudflareDouble, clock: Clock) -> Api:
     """The app with a domain; alice has an exposure and a platform id, and her agent is mochi."""
     kube.timing.termination_seconds = 0.0
-    boto3.client("secretsmanager").create_secret(
-        Name="friends/cloudflare", SecretString=cloudflare.token
-    )
-    domain = {"name": "friends.example", "zone_id": ZONE_ID, "target": "t.cfargotunnel.com"}
     api = Api(
-        {"DOMAINS": json.dumps([domain]), "CLOUDFLARE_URL": cloudflare.url},
+        configure_domain(cloudflare),
         now=clock.now,
         sleep=clock.sleep,
     )

@@ -1,6 +1,5 @@
 """Threat G09: whatever the order of their calls, one winner, one record, and nothing half done."""
 
-import json
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -11,12 +10,10 @@ import pytest
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests.cluster_client import ClusterClient
-from tests.harness import TABLE, Api, Clock
+from tests.harness import DOMAIN, TABLE, ZONE_ID, Api, Clock, configure_domain
 from tests.interleaving import run
 from tests.manifests import create_service_manifest
 
-ZONE_ID = "0123456789abcdef0123456789abcdef"
-DOMAIN = "friends.example"
 # Each kind of race runs as many seeds, split so that the parts run side by side.
 SEEDS = 250
 PARTS = 5
@@ -32,11 +29,7 @@ def clock() -> Clock:
 @pytest.fixture
 def api(backend: None, cloudflare: CloudflareDouble, clock: Clock) -> Api:
     """The app with a domain, and two friends with two services each."""
-    boto3.client("secretsmanager").create_secret(
-        Name="friends/cloudflare", SecretString=cloudflare.token
-    )
-    domain = {"name": DOMAIN, "zone_id": ZONE_ID, "target": "t.cfargotunnel.com"}
-    api = Api({"DOMAINS": json.dumps([domain]), "CLOUDFLARE_URL": cloudflare.url}, now=clock.now)
+    api = Api(configure_domain(cloudflare), now=clock.now)
     for friend_id in ("c", "b-c"):
         api.register_friend(friend_id)
         services = [create_service_manifest("web"), create_service_manifest("other")]

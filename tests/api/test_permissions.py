@@ -15,14 +15,13 @@ from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests import policies
 from tests.factories import AGENT_TOKEN
-from tests.harness import BUCKET, TABLE, Api, Clock
+from tests.harness import BUCKET, TABLE, Api, Clock, configure_domain
 from tests.manifests import (
     create_container,
     create_deployment_manifest,
     create_service_manifest,
 )
 
-ZONE_ID = "0123456789abcdef0123456789abcdef"
 DISCORD_ID = "123456789012345678"
 FRIEND = "/api/friends/alice"
 APPLY = f"{FRIEND}/namespace/apply"
@@ -37,11 +36,7 @@ FUNCTIONS = sorted(
 def start(backend: None, kube: ClusterDouble, cloudflare: CloudflareDouble) -> Callable[[], Api]:
     """Start a function cold: what another has read, it reads itself."""
     kube.timing.termination_seconds = 0.0
-    boto3.client("secretsmanager").create_secret(
-        Name="friends/cloudflare", SecretString=cloudflare.token
-    )
-    domain = {"name": "friends.example", "zone_id": ZONE_ID, "target": "t.cfargotunnel.com"}
-    environment = {"DOMAINS": json.dumps([domain]), "CLOUDFLARE_URL": cloudflare.url}
+    environment = configure_domain(cloudflare)
     clock = Clock()
     policies.used.clear()
     return lambda: Api(environment, now=clock.now, sleep=clock.sleep)

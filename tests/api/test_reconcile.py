@@ -1,6 +1,5 @@
 """Reconcile: whatever died, the world converges to what was recorded, and then is quiet."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,11 +18,10 @@ from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests.cluster_client import ClusterClient
 from tests.factories import create_friend_body
-from tests.harness import BUCKET, TABLE, Api, Clock, read_profile
+from tests.harness import BUCKET, TABLE, ZONE_ID, Api, Clock, configure_domain, read_profile
 from tests.manifests import create_config_map_manifest, create_service_manifest
 
 DISCORD_ID = "123456789012345678"
-ZONE_ID = "0123456789abcdef0123456789abcdef"
 FRIEND = "/api/friends/alice"
 INSIDE = "/api/v1/namespaces/friend-alice"
 ROUTE = "/apis/traefik.io/v1alpha1/namespaces/friend-alice/ingressroutes/expose-app"
@@ -59,12 +57,8 @@ def api(
 ) -> Api:
     """The app with a domain and alice, who has a platform id and an exposure."""
     kube.timing.termination_seconds = 0.0
-    boto3.client("secretsmanager").create_secret(
-        Name="friends/cloudflare", SecretString=cloudflare.token
-    )
-    domain = {"name": "friends.example", "zone_id": ZONE_ID, "target": "t.cfargotunnel.com"}
     api = Api(
-        {"DOMAINS": json.dumps([domain]), "CLOUDFLARE_URL": cloudflare.url},
+        configure_domain(cloudflare),
         now=clock.now,
         sleep=clock.sleep,
         seam=seam,
