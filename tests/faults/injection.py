@@ -76,6 +76,9 @@ class FaultySeam(Seam):
         """Make the request, or what the fault makes of it."""
         mode = self._meet(outgoing)
         answer = super().send(outgoing, lambda: self._send(outgoing, request, mode))
+        if self._is_dead.is_set():
+            # Nobody is left to read it; a real death closes its connection.
+            _close(answer)
         self._require_life()
         return answer
 
@@ -122,5 +125,10 @@ class FaultySeam(Seam):
 def _take_effect(request: Callable[[], object]) -> None:
     """Make the request; its answer, a refusal too, does not arrive."""
     with suppress(Exception):
-        if close := getattr(request(), "close", None):
-            close()
+        _close(request())
+
+
+def _close(answer: object) -> None:
+    """Close the connection that an answer holds, if it holds one."""
+    if close := getattr(answer, "close", None):
+        close()
