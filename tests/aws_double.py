@@ -21,6 +21,7 @@ from moto import mock_aws
 from moto.backends import get_backend
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.core.serialize import JSONSerializer
 
 from chalicelib.gateways.table import from_item
 
@@ -99,9 +100,29 @@ def serve(
         watch(event_name, request)
         return double.answer(respond, event_name, request)
 
-    with mock.patch.object(BotocoreStubber, "__call__", answer_one_by_one), mock_aws():
+    with (
+        mock.patch.object(BotocoreStubber, "__call__", answer_one_by_one),
+        mock.patch.object(JSONSerializer, "_serialize_type_structure", _serialize_structure),
+        mock_aws(),
+    ):
         boto3.DEFAULT_SESSION = None
         yield double
+
+
+_serialize_any_structure = JSONSerializer._serialize_type_structure
+
+
+def _serialize_structure(
+    serializer: Any, serialized: Any, value: Any, shape: Any, key: str
+) -> None:
+    """Serialize as moto does; an attribute of DynamoDB's already is as it goes over the wire.
+
+    moto looks for each of its ten types under a dozen names: a quarter of a test's time.
+    """
+    if shape.name == "AttributeValue" and "B" not in value:
+        serialized[key] = value
+    else:
+        _serialize_any_structure(serializer, serialized, value, shape, key)
 
 
 @contextmanager
