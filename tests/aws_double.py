@@ -109,7 +109,7 @@ def serve(
         yield double
 
 
-_serialize_any_structure = JSONSerializer._serialize_type_structure
+_serialize_any_structure = JSONSerializer._serialize_type_structure  # noqa: SLF001 - called in its own place
 
 
 def _serialize_structure(
