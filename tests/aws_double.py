@@ -7,6 +7,7 @@ docker, and a test wants to decide itself what is delivered, when, and how often
 import json
 import os
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -53,9 +54,8 @@ class AwsDouble:
     def items(self, table: str) -> list[dict[str, Any]]:
         """Return all items of a table, in plain values, without a request."""
         groups = _backend("dynamodb", REGION).tables[table].items.values()
-        return [
-            from_item(each.to_json()["Attributes"]) for group in groups for each in group.values()
-        ]
+        items = [each.to_json()["Attributes"] for group in groups for each in group.values()]
+        return [from_item({key: _on_the_wire(item[key]) for key in item}) for item in items]
 
     def objects(self, bucket: str) -> dict[str, bytes]:
         """Return all objects of a bucket, by key, without a request."""
@@ -144,6 +144,11 @@ def one_loader() -> Iterator[None]:
     loader = create_loader()
     with mock.patch("botocore.session.create_loader", return_value=loader):
         yield
+
+
+def _on_the_wire(attribute: dict[str, Any]) -> dict[str, Any]:
+    """Return an attribute value of moto's, which keeps bytes as they are."""
+    return {"B": b64encode(attribute["B"]).decode()} if "B" in attribute else attribute
 
 
 def _save_objects(bucket: str) -> Callable[[], None]:

@@ -2,8 +2,11 @@
 
 boto3 has this too, but importing any part of boto3 imports all of it, and its transfer manager,
 and doubles the time in which a function wakes. Only the types that items here have are known.
+This is the form on the wire, which botocore hands through as it is (see service_models): bytes are
+in base64.
 """
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -24,7 +27,7 @@ def serialize(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one for each 
         case int() | Decimal():
             return {"N": str(value)}
         case bytes():
-            return {"B": value}
+            return {"B": b64encode(value).decode()}
         case Mapping():
             return {"M": {key: serialize(each) for key, each in value.items()}}
         case list() | tuple():
@@ -42,8 +45,10 @@ def deserialize(attribute: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever
     match kind:
         case "NULL":
             return None
-        case "BOOL" | "S" | "B":
+        case "BOOL" | "S":
             return value
+        case "B":
+            return b64decode(value)
         case "N":
             return Decimal(value)
         case "M":

@@ -27,6 +27,7 @@ from chalicelib.ports import Watched
 _log = logging.getLogger(__name__)
 
 _PASS: Final = ("RECONCILE", "PASS")
+_OF_A_CLAIM: Final = "pk, friend_id, uid, expires_at"
 _KINDS: Final = {"HOST": "host", "IDENTITY": "identity"}
 _PREFIXES: Final = {kind: prefix for prefix, kind in _KINDS.items()}
 
@@ -48,7 +49,7 @@ class DynamoInventory:
 
     def claims(self, friend_id: str | None = None) -> list[NameClaim]:
         """See Inventory."""
-        rows = self._list(ALL_CLAIMS, friend_id)
+        rows = self._list(ALL_CLAIMS, friend_id, ProjectionExpression=_OF_A_CLAIM)
         return [_to_claim(row) for row in rows if "expires_at" not in row]
 
     def watched(self, friend_id: str | None = None) -> list[Watched]:
@@ -86,9 +87,10 @@ class DynamoInventory:
         end = self._table.delete_action(*_PASS, when="lease_owner = :owner", values=ours)
         self._table.transact([end])
 
-    def _list(self, of: str, friend_id: str | None = None) -> list[Item]:
+    def _list(self, of: str, friend_id: str | None = None, **query: str) -> list[Item]:
         prefix = {} if friend_id is None else {":prefix": f"{friend_id}#"}
         return self._table.query(
+            **query,
             IndexName=FRIENDS_INDEX,
             KeyConditionExpression="list_pk = :of"
             + (" AND begins_with(list_sk, :prefix)" if prefix else ""),
