@@ -442,8 +442,12 @@ class Cluster(Protocol):
     def create(self, manifest: JsonObject, *, dry_run: bool = False) -> bool:
         """Create the object and return True; return False, and touch nothing, if it exists."""
 
-    def delete(self, ref: ObjectRef) -> bool:
-        """Delete the object and what it owns; tell whether it was there. Safe to repeat."""
+    def delete(self, ref: ObjectRef, *, seen: JsonObject | None = None) -> bool:
+        """Delete the object and what it owns; tell whether it was there. Safe to repeat.
+
+        With seen, only that very object goes: one that has changed since, or another of its name,
+        stays. A namespace changes all the time, so that for it only the name's owner counts.
+        """
 
     def read_log(self, namespace: str, pod: str, query: LogQuery) -> str:
         """Return the text of a container's log. Raises NotFound."""

@@ -194,12 +194,21 @@ class _OpenCluster:
             return False
         return True
 
-    def delete(self, ref: ObjectRef) -> bool:
+    def delete(self, ref: ObjectRef, *, seen: JsonObject | None = None) -> bool:
         """See Cluster."""
         path = _path(ref.kind, ref.namespace, ref.name)
-        answer, tries = self._exchange(_Call("DELETE", path, [("propagationPolicy", "Background")]))
-        if answer.status == HTTPStatus.NOT_FOUND:
-            # Gone on a repeat: an earlier try deleted it and its answer was lost.
+        body: JsonObject = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+        }
+        if seen is not None:
+            names = ("uid",) if ref.kind == kinds.NAMESPACE else ("uid", "resourceVersion")
+            body["preconditions"] = {name: seen["metadata"][name] for name in names}
+        answer, tries = self._exchange(_Call("DELETE", path, body=body))
+        if answer.status == HTTPStatus.NOT_FOUND or (seen and answer.status == HTTPStatus.CONFLICT):
+            # On a repeat, an earlier try deleted it and its answer was lost; another of that name
+            # may be there by now, and stays.
             return tries > 1
         _require_success(answer)
         return True
@@ -304,6 +313,9 @@ class _Call:
 
     def may_pass(self, answer: ClusterAnswer) -> bool:
         """Tell whether the same call may succeed a moment after this answer."""
+        if self.method == "DELETE" and answer.status == HTTPStatus.CONFLICT:
+            # It is not what was seen any more, and never will be again.
+            return False
         if self.newly_permitted and answer.status == HTTPStatus.FORBIDDEN:
             return True
         return answer.may_pass

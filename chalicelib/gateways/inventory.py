@@ -62,7 +62,9 @@ class DynamoInventory:
         drop = self._table.delete_action(
             f"{_PREFIXES[claim.kind]}#{claim.name}",
             CLAIM,
-            when="uid = :uid AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
+            # A claim that has become a tombstone since it was listed keeps its name.
+            when="uid = :uid AND attribute_not_exists(expires_at)"
+            " AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
             values={":uid": claim.uid, ":now": int(now)},
         )
         return not self._table.transact([drop])

@@ -177,7 +177,13 @@ class DynamoOperationStore:
             rest = [each["sk"] for each in items if each["sk"] != PROFILE]
             for start in range(0, len(rest), _MOST_AT_ONCE):
                 chunk = rest[start : start + _MOST_AT_ONCE]
-                self._table.transact([self._table.delete_action(row["pk"], sk) for sk in chunk])
+                # The id may be registered anew, if this runner was frozen meanwhile.
+                ours = {
+                    "when": "attribute_not_exists(pk) OR uid = :uid",
+                    "values": {":uid": friend.uid},
+                }
+                actions = [self._table.delete_action(row["pk"], sk, **ours) for sk in chunk]
+                self._table.transact(actions)
             for identity in identities_of(to_friend(row).contact):
                 # A claim that is another's by now stays.
                 self._table.transact([self._give_up(identity, friend)])

@@ -15,6 +15,7 @@ from chalicelib.domain.reconciliation import Part
 
 # What EventBridge's schedule sends says nothing that we need.
 _SCHEDULE: Final = {"source": "aws.events", "detail-type": "Scheduled Event"}
+_KNOWN: Final = ("friend_id", "dry_run", "friends")
 _MOST_FRIENDS: Final = 1_000
 _LONGEST_ECHO: Final = 64
 
@@ -49,9 +50,9 @@ def parse_reconcile(event: object) -> ReconcileEvent:
         raise _invalid(
             [Fault("", 'The event must be {}, {"friend_id": ...} or {"dry_run": true}.')]
         )
-    if event.items() >= _SCHEDULE.items():
+    if event.items() >= _SCHEDULE.items() and not event.keys() & set(_KNOWN):
         return ReconcileEvent()
-    faults = _unknown(event, ("friend_id", "dry_run", "friends"))
+    faults = _unknown(event, _KNOWN)
     dry_run = event.get("dry_run", False)
     if not isinstance(dry_run, bool):
         faults.append(Fault("/dry_run", "dry_run must be true or false."))

@@ -237,7 +237,7 @@ class Publisher:
         ref = ref_of(build_ingress_route(friend, exposure))
         route = cluster.get(ref)
         if route is not None and is_of(route, friend):
-            cluster.delete(ref)
+            cluster.delete(ref, seen=route)
 
 
 def route_not_ours(name: str) -> Conflict:

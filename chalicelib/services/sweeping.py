@@ -132,7 +132,7 @@ class Sweeper:
         found = cluster.get(ref)
         if found is None or (found["metadata"].get("labels") or {}).get(UID_LABEL) != stray.uid:
             return False
-        return dry_run or cluster.delete(ref)
+        return dry_run or cluster.delete(ref, seen=found)
 
 
 def _has_route(record: FriendRecord, route: str) -> bool:

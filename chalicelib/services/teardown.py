@@ -91,7 +91,7 @@ class Teardown:
             if namespace is None or not is_of(namespace, friend):
                 return
             if not namespace["metadata"].get("deletionTimestamp"):
-                cluster.delete(ref)
+                cluster.delete(ref, seen=namespace)
             self.sleep(_LOOK_AGAIN_SECONDS)
         raise namespace_terminating()
 

@@ -1,7 +1,6 @@
 """Reconcile: whatever died, the world converges to what was recorded, and then is quiet."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -16,98 +15,38 @@ from chalicelib.services import reconciling
 from chalicelib.services.following import Follower
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
+from tests.api.reconcile.outside import (
+    DISCORD_ID,
+    FRIEND,
+    INSIDE,
+    ROUTE,
+    SCHEDULED,
+    Outside,
+    bend_route,
+    codes,
+    delete_namespace,
+    delete_profile,
+    delete_quota,
+    delete_record,
+    delete_route,
+    edit_profile,
+    forget_record_id,
+    leave_unready,
+    lose_host,
+    lose_identity,
+    lower_security,
+    open_policy,
+    orphan,
+    repairs,
+    require_quiet,
+    switch_token_on,
+    table,
+    widen_quota,
+)
 from tests.cluster_client import ClusterClient
 from tests.factories import create_friend_body
-from tests.harness import BUCKET, TABLE, ZONE_ID, Api, Clock, configure_domain, read_profile
+from tests.harness import BUCKET, TABLE, ZONE_ID, Api, Clock, read_profile
 from tests.manifests import create_config_map_manifest, create_service_manifest
-
-DISCORD_ID = "123456789012345678"
-FRIEND = "/api/friends/alice"
-INSIDE = "/api/v1/namespaces/friend-alice"
-ROUTE = "/apis/traefik.io/v1alpha1/namespaces/friend-alice/ingressroutes/expose-app"
-POLICY = "/apis/networking.k8s.io/v1/namespaces/friend-alice/networkpolicies/friend-netpol"
-SCHEDULED = {
-    "version": "0",
-    "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
-    "detail-type": "Scheduled Event",
-    "source": "aws.events",
-    "account": "123456789012",
-    "time": "2026-11-25T12:00:00Z",
-    "region": "us-east-1",
-    "resources": ["arn:aws:events:us-east-1:123456789012:rule/x"],
-    "detail": {},
-}
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The time, which passes when somebody sleeps."""
-    return Clock()
-
-
-@pytest.fixture
-def seam() -> Seam:
-    """What counts all that leaves."""
-    return Seam()
-
-
-@pytest.fixture
-def api(
-    backend: None, kube: ClusterDouble, cloudflare: CloudflareDouble, clock: Clock, seam: Seam
-) -> Api:
-    """The app with a domain and alice, who has a platform id and an exposure."""
-    kube.timing.termination_seconds = 0.0
-    api = Api(
-        configure_domain(cloudflare),
-        now=clock.now,
-        sleep=clock.sleep,
-        seam=seam,
-    )
-    api.register_friend(discord_id=DISCORD_ID)
-    assert api.post(f"{FRIEND}/namespace/apply", create_service_manifest()).status == 200
-    exposed = api.post(f"{FRIEND}/namespace/expose", {"name": "app", "service": "web"})
-    assert exposed.status == 200
-    return api
-
-
-@dataclass(frozen=True)
-class Outside:
-    """What the product works on, as its owners see it."""
-
-    cluster: ClusterClient
-    cloudflare: CloudflareDouble
-
-
-@pytest.fixture
-def cluster(kube: ClusterDouble) -> ClusterClient:
-    """The cluster, as its admin sees it."""
-    return ClusterClient(kube.kubeconfig())
-
-
-@pytest.fixture
-def outside(cluster: ClusterClient, cloudflare: CloudflareDouble) -> Outside:
-    """What drifts."""
-    return Outside(cluster, cloudflare)
-
-
-def table() -> Any:
-    return boto3.resource("dynamodb").Table(TABLE)
-
-
-def repairs(report: Any) -> list[str]:
-    return [each["what"] for each in report["repaired"]]
-
-
-def codes(found: Any) -> set[str]:
-    return {each["code"] for each in found}
-
-
-def require_quiet(api: Api, seam: Seam) -> None:
-    """Require that a further pass finds nothing, and writes nothing but its own lease."""
-    seam.writes.clear()
-    report = api.reconcile()
-    assert (report["ok"], report["changed"], report["repaired"]) == (True, 0, []), report
-    assert +seam.writes == {"dynamodb": 2}
 
 
 def test_a_clean_pass_costs_its_lists_and_writes_nothing(
@@ -140,82 +79,6 @@ def test_the_schedule_and_the_console_start_the_same_pass(api: Api, event: Any) 
         "left_out",
     }
     assert (report["ok"], report["checked"], report["dry_run"]) == (True, 1, False)
-
-
-def delete_quota(outside: Outside) -> None:
-    outside.cluster.delete(f"{INSIDE}/resourcequotas/friend-quota")
-
-
-def widen_quota(outside: Outside) -> None:
-    outside.cluster.merge(
-        f"{INSIDE}/resourcequotas/friend-quota", {"spec": {"hard": {"requests.cpu": "64"}}}
-    )
-
-
-def open_policy(outside: Outside) -> None:
-    outside.cluster.merge(POLICY, {"spec": {"egress": [{}]}})
-
-
-def switch_token_on(outside: Outside) -> None:
-    outside.cluster.merge(
-        f"{INSIDE}/serviceaccounts/default", {"automountServiceAccountToken": True}
-    )
-
-
-def delete_namespace(outside: Outside) -> None:
-    outside.cluster.delete(INSIDE)
-
-
-def lower_security(outside: Outside) -> None:
-    outside.cluster.merge(
-        INSIDE, {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
-    )
-
-
-def delete_route(outside: Outside) -> None:
-    outside.cluster.delete(ROUTE)
-
-
-def bend_route(outside: Outside) -> None:
-    outside.cluster.merge(ROUTE, {"spec": {"entryPoints": ["other"]}})
-
-
-def delete_record(outside: Outside) -> None:
-    outside.cloudflare.reset()
-
-
-def forget_record_id(_: Outside) -> None:
-    table().update_item(
-        Key={"pk": "FRIEND#alice", "sk": "EXPOSURE#app"},
-        UpdateExpression="SET record_id = :none",
-        ExpressionAttributeValues={":none": None},
-    )
-
-
-def delete_profile(_: Outside) -> None:
-    boto3.client("s3").delete_object(Bucket=BUCKET, Key="friends/alice/profile.json")
-
-
-def edit_profile(_: Outside) -> None:
-    client, key = boto3.client("s3"), "friends/alice/profile.json"
-    found = client.head_object(Bucket=BUCKET, Key=key)
-    client.put_object(Bucket=BUCKET, Key=key, Body=b"{}", Metadata=found["Metadata"])
-
-
-def lose_identity(_: Outside) -> None:
-    table().delete_item(Key={"pk": f"IDENTITY#discord#{DISCORD_ID}", "sk": "CLAIM"})
-
-
-def lose_host(_: Outside) -> None:
-    table().delete_item(Key={"pk": "HOST#app-alice.friends.example", "sk": "CLAIM"})
-
-
-def leave_unready(_: Outside) -> None:
-    table().update_item(
-        Key={"pk": "FRIEND#alice", "sk": "PROFILE"},
-        UpdateExpression="SET phase = :phase",
-        ExpressionAttributeValues={":phase": "provisioning"},
-    )
 
 
 Drift = Callable[[Outside], None]
@@ -335,13 +198,6 @@ def test_foreign_routes_and_records_are_reported_and_left_alone(
     report = api.reconcile()
     assert codes(report["refused"]) == {"route_not_ours", "record_not_ours"}
     assert (cluster.get(ROUTE), cloudflare.records(ZONE_ID)) == before
-
-
-def orphan(friend_id: str = "alice") -> None:
-    """Take away all that is recorded of a friend, behind the product's back."""
-    for item in table().scan()["Items"]:
-        if item.get("friend_id") == friend_id or item["pk"] == f"FRIEND#{friend_id}":
-            table().delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
 
 
 def test_what_belongs_to_nobody_goes(

@@ -1,0 +1,142 @@
+"""A pass beside requests, and beside an earlier try of its own: whoever was faster keeps theirs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from urllib3.exceptions import ReadTimeoutError
+
+from chalicelib.gateways.cluster import _OpenCluster
+from chalicelib.gateways.inventory import DynamoInventory
+from chalicelib.gateways.seam import Outgoing, Seam
+from chalicelib.gateways.table import Table
+from tests.api.reconcile.outside import (
+    FRIEND,
+    HOST,
+    INSIDE,
+    SCHEDULED,
+    Outside,
+    delete_profile,
+    delete_quota,
+    find_row,
+    orphan,
+)
+from tests.cluster_client import ClusterClient
+from tests.factories import AGENT_TOKEN
+from tests.harness import Api, Clock, read_profile
+from tests.manifests import create_config_map_manifest
+
+PRECIOUS = f"{INSIDE}/configmaps/precious"
+
+
+def move_in(api: Api) -> None:
+    """Register alice anew, with something in the namespace that is hers alone."""
+    api.register_friend()
+    manifest = create_config_map_manifest("precious")
+    assert api.post(f"{FRIEND}/namespace/apply", manifest).status == 200
+
+
+def once(step: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that takes the step when it is called for the first time."""
+    steps = [step]
+    return lambda: steps.pop()() if steps else None
+
+
+def test_a_new_friend_outlives_the_sweep_of_the_old_namespace(
+    api: Api, cluster: ClusterClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orphan()
+    get = _OpenCluster.get
+
+    def replace_namespace() -> None:
+        cluster.delete(INSIDE)
+        move_in(api)
+
+    meanwhile = once(replace_namespace)
+
+    def get_late(self: Any, ref: Any) -> Any:
+        found = get(self, ref)
+        meanwhile()
+        return found
+
+    monkeypatch.setattr(_OpenCluster, "get", get_late)
+    api.reconcile()
+    assert cluster.find(PRECIOUS)
+
+
+def test_a_new_friend_outlives_a_deletion_whose_answer_was_lost(
+    api: Api, seam: Seam, cluster: ClusterClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orphan()
+    send = seam.send
+
+    def lose_the_answer() -> None:
+        move_in(api)
+        pool: Any = None
+        raise ReadTimeoutError(pool, "", "lost")
+
+    meanwhile = once(lose_the_answer)
+
+    def send_lossily(outgoing: Outgoing, request: Callable[[], Any]) -> Any:
+        answer = send(outgoing, request)
+        if outgoing.name.startswith("DELETE"):
+            meanwhile()
+        return answer
+
+    monkeypatch.setattr(seam, "send", send_lossily)
+    api.reconcile()
+    assert cluster.find(PRECIOUS)
+
+
+def test_a_tombstone_outlives_an_index_that_lags_behind(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = api.dependencies.reconciler.inventory.claims()
+    assert api.delete(f"{FRIEND}/namespace/expose/app").status == 200
+    monkeypatch.setattr(DynamoInventory, "claims", lambda *_: listed)
+    api.reconcile()
+    assert "expires_at" in find_row(f"HOST#{HOST}", "CLAIM")
+
+
+def test_a_deletion_that_was_frozen_leaves_the_new_friend_alone(
+    api: Api, clock: Clock, invocations: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert api.put(f"{FRIEND}/agents/mochi", {"status": "active"}).status < 300
+    assert api.delete(f"{FRIEND}?confirm=alice").status == 202
+    event = invocations.pop()
+    transact = Table.transact
+
+    def live_on() -> None:
+        clock.pass_seconds(60)
+        api.run_operation(event)
+        assert api.get(FRIEND).status == 404
+        clock.pass_seconds(400)
+        api.register_friend(token=AGENT_TOKEN)
+
+    meanwhile = once(live_on)
+
+    def transact_late(self: Table, actions: Any) -> Any:
+        if all("Delete" in each for each in actions) and "AGENT#" in str(actions):
+            meanwhile()
+        return transact(self, actions)
+
+    monkeypatch.setattr(Table, "transact", transact_late)
+    api.run_operation(event)
+    assert find_row("FRIEND#alice", "AGENT#mochi")
+    assert read_profile("alice")["id"] == "alice"
+
+
+@pytest.mark.parametrize("event", [{"dry_run": True}, {"friend_id": "alice", "dry_run": True}])
+def test_a_dry_run_without_time_hands_nothing_on(
+    api: Api, outside: Outside, invocations: list[Any], event: Any
+) -> None:
+    delete_quota(outside)
+    report = api.reconcile(event, remaining_seconds=20)
+    assert invocations == []
+    assert report["handed_on"] == 1
+
+
+def test_a_dry_run_of_the_schedules_own_event_is_no_real_run(api: Api, outside: Outside) -> None:
+    delete_profile(outside)
+    report = api.reconcile({**SCHEDULED, "dry_run": True})
+    assert (report["ok"], report["code"]) == (False, "invalid_event")
