@@ -49,7 +49,7 @@ class DynamoInventory:
 
     def claims(self, friend_id: str | None = None) -> list[NameClaim]:
         """See Inventory."""
-        rows = self._list(ALL_CLAIMS, friend_id, ProjectionExpression=_OF_A_CLAIM)
+        rows = self._list(ALL_CLAIMS, friend_id, shown=_OF_A_CLAIM)
         return [_to_claim(row) for row in rows if "expires_at" not in row]
 
     def watched(self, friend_id: str | None = None) -> list[Watched]:
@@ -89,10 +89,13 @@ class DynamoInventory:
         end = self._table.delete_action(*_PASS, when="lease_owner = :owner", values=ours)
         self._table.transact([end])
 
-    def _list(self, of: str, friend_id: str | None = None, **query: str) -> list[Item]:
+    def _list(
+        self, of: str, friend_id: str | None = None, *, shown: str | None = None
+    ) -> list[Item]:
+        projection: Item = {} if shown is None else {"ProjectionExpression": shown}
         prefix = {} if friend_id is None else {":prefix": f"{friend_id}#"}
         return self._table.query(
-            **query,
+            **projection,
             IndexName=FRIENDS_INDEX,
             KeyConditionExpression="list_pk = :of"
             + (" AND begins_with(list_sk, :prefix)" if prefix else ""),

@@ -12,6 +12,7 @@ import json
 import zlib
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from chalicelib.domain.errors import NotFound
@@ -178,12 +179,9 @@ class DynamoOperationStore:
             for start in range(0, len(rest), _MOST_AT_ONCE):
                 chunk = rest[start : start + _MOST_AT_ONCE]
                 # The id may be registered anew, if this runner was frozen meanwhile.
-                ours = {
-                    "when": "attribute_not_exists(pk) OR uid = :uid",
-                    "values": {":uid": friend.uid},
-                }
-                actions = [self._table.delete_action(row["pk"], sk, **ours) for sk in chunk]
-                self._table.transact(actions)
+                is_ours, values = "attribute_not_exists(pk) OR uid = :uid", {":uid": friend.uid}
+                drop = partial(self._table.delete_action, row["pk"], when=is_ours, values=values)
+                self._table.transact([drop(sk) for sk in chunk])
             for identity in identities_of(to_friend(row).contact):
                 # A claim that is another's by now stays.
                 self._table.transact([self._give_up(identity, friend)])
