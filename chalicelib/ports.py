@@ -4,7 +4,7 @@ Every method may raise UpstreamUnreachable, UpstreamFailed or OutOfTime (domain/
 what its docstring names.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -358,10 +358,18 @@ class StoredProfile:
 class Workspace(Protocol):
     """The files that agents keep about their friends."""
 
-    def put_profile(self, friend: Friend, profile: JsonObject, *, dry_run: bool = False) -> bool:
+    def put_profile(
+        self,
+        friend: Friend,
+        profile: JsonObject,
+        *,
+        dry_run: bool = False,
+        is_newest: Callable[[], bool] | None = None,
+    ) -> bool:
         """Have the friend's profile.json say this, unless a newer one is there. Safe to repeat.
 
-        Tells whether that was written; with dry_run, whether it would be.
+        is_newest is asked when a newer one seems to be there: whether this one is the newest for
+        all that. Tells whether it was written; with dry_run, whether it would be.
         """
 
     def list_profiles(self) -> Iterator[StoredProfile]:
@@ -370,8 +378,14 @@ class Workspace(Protocol):
     def has_digest(self, stored: StoredProfile, profile: JsonObject) -> bool:
         """Tell whether a stored profile says this, without reading it."""
 
-    def delete_profile(self, friend_id: str) -> None:
-        """Delete the profile.json of whoever had this id, if it is there. Safe to repeat."""
+    def delete_profile(self, friend: Friend) -> None:
+        """Delete the profile.json of this registration, if it is there. Safe to repeat."""
+
+    def drop_profile(self, stored: StoredProfile, *, dry_run: bool = False) -> bool:
+        """Delete a profile.json that was listed, if it is the API's; tell whether it is.
+
+        One that has changed since stays. Safe to repeat.
+        """
 
 
 @dataclass(frozen=True)

@@ -165,13 +165,15 @@ class NameClaim:
     """What says whose a name is: a host name, or an id on a platform.
 
     kind is "host" or "identity"; name is the host name, or the platform and the id's canonical
-    form. uid is of the registration that holds it.
+    form. uid is of the registration that holds it. exposure is which one holds a host name, where
+    that is known; it tells no two claims apart.
     """
 
     kind: str
     name: str
     friend_id: str
     uid: str
+    exposure: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """What becomes of a whole zone's records: observed x wanted -> changes, purely.
 
-The reconciler's part: one listing and one batch serve any number of exposures. Observe the zone
-before the rows: a row is there before its record, so a record that is listed and that no row wants
-is nobody's.
+The reconciler's part: one listing and one batch serve any number of exposures. What of ours no row
+wants is not deleted here, but with all that nobody wants, few at a time (services/sweeping).
 """
 
 from collections import Counter, defaultdict
@@ -19,10 +18,10 @@ def plan_zone(
     known_ids: Collection[str] = (),
     taken_names: Collection[str] = (),
 ) -> RecordChanges:
-    """Return the changes that make the zone hold exactly the wanted records of ours.
+    """Return the changes that make the zone hold exactly one record for each of those wanted.
 
-    observed may hold the records of others, which are left alone. known_ids are the ids that the
-    rows note: of duplicates, these are kept. At taken_names stands somebody else's record, and
+    observed may hold other records, which are left alone. known_ids are the ids that the rows
+    note: of duplicates, these are kept. At taken_names stands a record of another owner, and
     nothing is made or changed there. Nor is it at a name that is wanted twice: a claim has one
     owner, so the rows were read while it changed hands.
     """
@@ -37,9 +36,7 @@ def plan_zone(
         for spec in wanted
         if spec.name not in skipped
     ]
-    orphans = ours.keys() - {_key_of(spec) for spec in wanted}
-    deleted = [each.id for key in orphans for each in ours[key]]
-    deleted += [each for plan in plans for each in plan.delete]
+    deleted = [each for plan in plans for each in plan.delete]
     return RecordChanges(
         deleted=tuple(sorted(deleted)),
         changed=tuple(plan.update for plan in plans if plan.update),

@@ -117,15 +117,19 @@ class DynamoExposureStore:
             when="uid = :uid AND hostname = :hostname",
             values={":uid": exposure.uid, ":hostname": exposure.hostname},
         )
-        claim = self._table.put_new_action(
-            {
-                "pk": _host_pk(exposure.hostname),
-                "sk": CLAIM,
+        claim = self._table.update_action(
+            _host_pk(exposure.hostname),
+            CLAIM,
+            # A row that was put back, from a backup say, may find its own tombstone.
+            when=f"attribute_not_exists(pk) OR ({_IS_OURS} AND attribute_exists(expires_at))",
+            values={":uid": exposure.uid, ":exposure": exposure.name},
+            sets={
                 "friend_id": exposure.friend_id,
                 "uid": exposure.uid,
                 "exposure": exposure.name,
                 **_listed(exposure),
-            }
+            },
+            remove=("expires_at",),
         )
         found = self._table.transact([row, claim])
         if found and found[0] is not None:

@@ -15,8 +15,10 @@ from chalicelib.gateways.dynamodb import (
     ALL_EXPOSURES,
     ALL_FRIENDS,
     CLAIM,
+    EXPOSURE_PREFIX,
     FRIENDS_INDEX,
     exposures_in,
+    friend_pk,
     to_friend,
     to_queue,
 )
@@ -27,7 +29,7 @@ from chalicelib.ports import Watched
 _log = logging.getLogger(__name__)
 
 _PASS: Final = ("RECONCILE", "PASS")
-_OF_A_CLAIM: Final = "pk, friend_id, uid, expires_at"
+_OF_A_CLAIM: Final = "pk, friend_id, uid, expires_at, exposure"
 _KINDS: Final = {"HOST": "host", "IDENTITY": "identity"}
 _PREFIXES: Final = {kind: prefix for prefix, kind in _KINDS.items()}
 
@@ -67,7 +69,16 @@ class DynamoInventory:
             " AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
             values={":uid": claim.uid, ":now": int(now)},
         )
-        return not self._table.transact([drop])
+        return not self._table.transact([drop, *self._unless_exposed(claim)])
+
+    def _unless_exposed(self, claim: NameClaim) -> list[Item]:
+        """Return the condition that no exposure has the name: one may have got it since."""
+        if claim.exposure is None:
+            return []
+        pk, sk = friend_pk(claim.friend_id), f"{EXPOSURE_PREFIX}{claim.exposure}"
+        is_elsewhere = "attribute_not_exists(pk) OR uid <> :uid OR hostname <> :name"
+        values = {":uid": claim.uid, ":name": claim.name}
+        return [self._table.check_action(pk, sk, when=is_elsewhere, values=values)]
 
     def begin_pass(self, lease: Lease, now: float) -> bool:
         """See Inventory."""
@@ -120,4 +131,4 @@ def _friends_in(rows: Iterable[Item]) -> Iterator[FriendRecord]:
 
 def _to_claim(row: Item) -> NameClaim:
     prefix, _, name = row["pk"].partition("#")
-    return NameClaim(_KINDS[prefix], name, row["friend_id"], row["uid"])
+    return NameClaim(_KINDS[prefix], name, row["friend_id"], row["uid"], row.get("exposure"))

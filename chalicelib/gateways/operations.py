@@ -312,12 +312,20 @@ def _progress(operation: Operation) -> Item:
         "finished_at": operation.finished_at,
         "error": operation.error,
         "code": operation.code,
+        "expires_at": _expires_at(operation),
     }
     return progress | {name: value for name, value in later.items() if value is not None}
 
 
+def _expires_at(operation: Operation) -> int | None:
+    """Return when the row may go. A deletion is needed until it is over, however long it takes."""
+    if operation.type is OperationType.DELETE and not operation.status.is_final:
+        return None
+    kept_from = operation.finished_at or operation.created_at
+    return int((datetime.fromisoformat(kept_from) + _KEPT).timestamp())
+
+
 def _operation_item(operation: Operation, *, owner: str | None) -> Item:
-    expires_at = datetime.fromisoformat(operation.created_at) + _KEPT
     manifests = json.dumps(operation.manifests, separators=(",", ":")).encode()
     item: Item = {
         "pk": _pk(operation.friend_id),
@@ -332,7 +340,6 @@ def _operation_item(operation: Operation, *, owner: str | None) -> Item:
         "requested_by": operation.requested_by,
         "request": operation.request,
         "attempts": operation.attempts,
-        "expires_at": int(expires_at.timestamp()),
         **_progress(operation),
     }
     return item if owner is None else item | {"lease_owner": owner}

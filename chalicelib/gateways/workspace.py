@@ -8,7 +8,7 @@ newer one, and what an earlier friend of the same id left behind is always repla
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -35,7 +35,14 @@ class S3Workspace:
         self._aws = aws
         self._bucket = bucket
 
-    def put_profile(self, friend: Friend, profile: JsonObject, *, dry_run: bool = False) -> bool:
+    def put_profile(
+        self,
+        friend: Friend,
+        profile: JsonObject,
+        *,
+        dry_run: bool = False,
+        is_newest: Callable[[], bool] | None = None,
+    ) -> bool:
         """See Workspace."""
         key = _key_of(friend.id)
         revision = _revision_of(friend)
@@ -45,13 +52,16 @@ class S3Workspace:
             # A new friend's profile is most likely the first; an update's is not.
             if attempt or friend.version > 1:
                 found = self._head(key)
-                if found is not None and _is_current(found, revision, body):
+                # Asked after the look: what is written then replaces what was seen, or nothing.
+                if found is not None and (
+                    _is_same(found, revision, body)
+                    or (_revision_in(found) > revision and not (is_newest and is_newest()))
+                ):
                     return False
                 condition = {"IfMatch": found["ETag"]} if found else {"IfNoneMatch": "*"}
             if dry_run or self._try_put(key, body, revision, condition):
                 return True
-        msg = "Others keep writing this friend's profile.json. Try again."
-        raise UpstreamUnreachable(msg, code="s3_busy", retry_after_seconds=1)
+        raise _busy()
 
     def list_profiles(self) -> Iterator[StoredProfile]:
         """See Workspace. A page holds a thousand."""
@@ -70,10 +80,38 @@ class S3Workspace:
         """See Workspace."""
         return stored.digest == _digest_of(_body_of(profile))
 
-    def delete_profile(self, friend_id: str) -> None:
+    def delete_profile(self, friend: Friend) -> None:
         """See Workspace. The bucket keeps the old versions for as long as its rules say."""
+        key = _key_of(friend.id)
+        for _ in range(_TRIES):
+            found = self._head(key)
+            if found is None or _registration_of(_revision_in(found)) > friend.created_at:
+                return
+            if self._try_delete(key, found["ETag"]):
+                return
+        raise _busy()
+
+    def drop_profile(self, stored: StoredProfile, *, dry_run: bool = False) -> bool:
+        """See Workspace."""
+        key = _key_of(stored.friend_id)
+        found = self._head(key)
+        if found is None or found["ETag"].strip('"') != stored.digest:
+            return True
+        if not _revision_in(found):
+            return False
+        if not dry_run:
+            self._try_delete(key, found["ETag"])
+        return True
+
+    def _try_delete(self, key: str, etag: str) -> bool:
         with aws_errors(_SERVICE):
-            self._aws.s3.delete_object(Bucket=self._bucket, Key=_key_of(friend_id))
+            try:
+                self._aws.s3.delete_object(Bucket=self._bucket, Key=key, IfMatch=etag)
+            except ClientError as error:
+                if error_code(error) not in _LOST_RACE:
+                    raise
+                return False
+        return True
 
     def _try_put(self, key: str, body: bytes, revision: str, condition: JsonObject) -> bool:
         with aws_errors(_SERVICE):
@@ -102,6 +140,11 @@ class S3Workspace:
                 return None
 
 
+def _busy() -> UpstreamUnreachable:
+    msg = "Others keep writing this friend's profile.json. Try again."
+    return UpstreamUnreachable(msg, code="s3_busy", retry_after_seconds=1)
+
+
 def _key_of(friend_id: str) -> str:
     return f"{_PREFIX}{friend_id}/profile.json"
 
@@ -116,14 +159,17 @@ def _digest_of(body: bytes) -> str:
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 
-def _is_current(found: Any, revision: str, body: bytes) -> bool:  # noqa: ANN401 - botocore's own answer
-    """Tell whether a stored profile is newer, or is ours and says what it should."""
-    stored = found["Metadata"].get("revision", "")
-    if _registration_of(stored) == _registration_of(revision):
-        # A row's later versions need not change the profile; an edit by hand does not count up.
-        is_same = found["ETag"].strip('"') == _digest_of(body)
-        return bool(is_same or stored > revision)
-    return bool(stored > revision)
+def _is_same(found: Any, revision: str, body: bytes) -> bool:  # noqa: ANN401 - botocore's own answer
+    """Tell whether a stored profile is this registration's and says this.
+
+    A row's later versions need not change the profile; an edit by hand does not count up.
+    """
+    is_ours = _registration_of(_revision_in(found)) == _registration_of(revision)
+    return is_ours and found["ETag"].strip('"') == _digest_of(body)
+
+
+def _revision_in(found: Any) -> str:  # noqa: ANN401 - botocore's own answer
+    return str(found["Metadata"].get("revision", ""))
 
 
 def _registration_of(revision: str) -> str:

@@ -49,7 +49,7 @@ def reconcile(reconciler: Reconciler, event: Any, context: Any) -> JsonObject:  
     request_id = _begin(context)
     try:
         asked = parse_reconcile(event)
-        report = _reconcile(reconciler, asked, request_id, _deadline(context))
+        report = _reconcile(reconciler, asked, _deadline(context))
     except InvalidInput as error:
         return _refusal(error, request_id)
     except ApiError as error:
@@ -65,11 +65,12 @@ def reconcile(reconciler: Reconciler, event: Any, context: Any) -> JsonObject:  
 
 
 def _reconcile(
-    reconciler: Reconciler, asked: ReconcileEvent, owner: str, deadline: Deadline
+    reconciler: Reconciler, asked: ReconcileEvent, deadline: Deadline
 ) -> JsonObject | None:
     if asked.friends:
         return reconciler.converge(asked.friends, deadline, dry_run=asked.dry_run)
-    return reconciler.run_pass(owner, deadline, dry_run=asked.dry_run)
+    # Not the request's id: an event that is delivered twice has one, and two passes.
+    return reconciler.run_pass(uuid.uuid4().hex, deadline, dry_run=asked.dry_run)
 
 
 def _measure(report: JsonObject, *, is_whole: bool) -> None:

@@ -112,8 +112,17 @@ class _OneFriend:
 
     def _profile(self) -> None:
         friend, put = self.record.friend, self.to.workspace.put_profile
-        if put(friend, build_profile(friend), dry_run=self.dry_run):
+        profile, is_newest = build_profile(friend), self._is_as_loaded
+        if put(friend, profile, dry_run=self.dry_run, is_newest=is_newest):
             self._note("profile.json written", "written")
+
+    def _is_as_loaded(self) -> bool:
+        """Tell whether the friend's row is as it was: a profile newer than that is from no row.
+
+        A row that was put back from a backup leaves one, and so does who writes one by hand.
+        """
+        record = self.to.friends.load(self.record.friend.id)
+        return record is not None and record.friend == self.record.friend
 
     def _phase(self) -> None:
         """Record that the friend's world is whole, or that a person has to look at it.

@@ -11,7 +11,7 @@ A clean pass writes nothing but its own lease. What could not be read is left al
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -50,6 +50,8 @@ _CHUNK: Final = 250
 _AT_ONCE: Final = 8
 # What must be left of an invocation to begin with another few friends.
 _ENOUGH_SECONDS: Final = 20.0
+# An invocation is not over before its deadline is: that leaves time for recording how it went.
+_SLACK_SECONDS: Final = 10.0
 # Of unfinished operations, so many are looked at to tell how old the oldest is.
 _LOOKED_AT: Final = 50
 
@@ -104,7 +106,7 @@ class Reconciler:
             return self._run_pass(deadline, dry_run=True)
         now = self.now().timestamp()
         # Whatever becomes of this invocation, its lease is over when its time is.
-        lease = Lease(owner, int(now + max(0.0, deadline.remaining_seconds)) + 1)
+        lease = Lease(owner, int(now + max(0.0, deadline.remaining_seconds) + _SLACK_SECONDS))
         if not self.inventory.begin_pass(lease, now):
             return None
         try:
@@ -186,6 +188,8 @@ class Reconciler:
         )
         lost = wanted.difference(claims)
         here.work.add({each.friend_id for each in lost}, Part.CLAIMS)
+        # Without its claim, nobody may work at a host name: the zone's batch leaves it out.
+        here.work.add({each.friend_id for each in lost if each.kind == "host"}, Part.RECORDS)
         strays = [each for each in claims if each not in wanted]
         self.sweeper.sweep_claims(strays, len(claims), here.findings, dry_run=here.dry_run)
 
@@ -214,7 +218,7 @@ class Reconciler:
             count += 1
             record = here.friends.get(stored.friend_id)
             if record is None:
-                strays.append(stored.friend_id)
+                strays.append(stored)
             elif self.workspace.has_digest(stored, build_profile(record.friend)):
                 sound.add(stored.friend_id)
         staying = (
@@ -226,24 +230,23 @@ class Reconciler:
         self.sweeper.sweep_profiles(strays, count, here.findings, dry_run=here.dry_run)
 
     def _zone(self, here: _Pass, domain: Domain) -> None:
-        exposures = [
-            exposure
-            for record in here.friends.values()
-            if record.friend.phase is not Phase.DELETING
-            for exposure in record.exposures
-            if exposure.domain == domain.name
-        ]
+        staying, leaving = _exposures_on(domain, here.friends.values())
         observed = self.zones.observe(domain, here.deadline)
-        view = view_zone(domain, exposures, observed)
+        view = view_zone(domain, staying, observed, leaving=leaving)
+        sweep = partial(self.sweeper.sweep_records, domain, view, here.findings, here.deadline)
+        swept = here.attempt(f"The strays of {domain.name}", partial(sweep, dry_run=here.dry_run))
+        if swept:
+            # What stood in the way of a wanted record may be gone.
+            left = [each for each in observed if each not in swept]
+            view = view_zone(domain, staying, left, leaving=leaving)
         for exposure in view.blocked:
-            sentence = f"{exposure.hostname} has a DNS record that is not the API's."
+            sentence = f"{exposure.hostname} has a DNS record that is not this exposure's."
             found = Finding(exposure.friend_id, sentence, "record_not_ours")
             here.findings.refused.append(found)
-        self.sweeper.sweep_records(domain, view, here.findings, here.deadline, dry_run=here.dry_run)
         done = (
             list(view.drifted)
             if here.dry_run
-            else self.zones.converge(domain, view.drifted, observed, here.deadline)
+            else self.zones.converge(domain, view.drifted, here.deadline)
         )
         for exposure in done:
             what = f"DNS record {exposure.hostname} restored"
@@ -273,6 +276,18 @@ class Reconciler:
     def _converge_one(self, here: _Pass, work: tuple[str, frozenset[Part]]) -> Findings:
         friend_id, parts = work
         return self.convergence.converge(friend_id, parts, here.deadline, dry_run=here.dry_run)
+
+
+def _exposures_on(
+    domain: Domain, records: Iterable[FriendRecord]
+) -> tuple[list[Exposure], list[Exposure]]:
+    """Return the domain's exposures, of friends who stay and of those who are being deleted."""
+    staying: list[Exposure] = []
+    leaving: list[Exposure] = []
+    for record in records:
+        side = leaving if record.friend.phase is Phase.DELETING else staying
+        side += (each for each in record.exposures if each.domain == domain.name)
+    return staying, leaving
 
 
 def every_part_of(friend_id: str) -> dict[str, frozenset[Part]]:

@@ -23,7 +23,7 @@ from chalicelib.domain.reconciliation import (
     deletions_refused,
     most_deletions,
 )
-from chalicelib.ports import Clusters, FriendStore, Inventory, Workspace
+from chalicelib.ports import Clusters, FriendStore, Inventory, StoredProfile, Workspace
 from chalicelib.services.observation import ClusterView, Stray
 from chalicelib.services.zones import Zones, ZoneView
 
@@ -75,17 +75,20 @@ class Sweeper:
                     _note(findings, stray.friend_id, f"{ref.kind.name} {ref.name} deleted")
 
     def sweep_profiles(
-        self, strays: Sequence[str], count: int, findings: Findings, *, dry_run: bool
+        self, strays: Sequence[StoredProfile], count: int, findings: Findings, *, dry_run: bool
     ) -> None:
         """Delete the profiles of those who are nobody's friend any more."""
         if not _may_delete("profiles", len(strays), count, findings):
             return
-        for friend_id in strays:
+        for stored in strays:
+            friend_id = stored.friend_id
             if self.friends.load(friend_id) is not None:
                 continue
-            if not dry_run:
-                self.workspace.delete_profile(friend_id)
-            _note(findings, friend_id, "profile.json deleted")
+            if self.workspace.drop_profile(stored, dry_run=dry_run):
+                _note(findings, friend_id, "profile.json deleted")
+            else:
+                sentence = f"friends/{friend_id}/profile.json is not the API's; it is left alone."
+                findings.refused.append(Finding(friend_id, sentence, "profile_not_ours"))
 
     def sweep_records(
         self,
@@ -95,15 +98,21 @@ class Sweeper:
         deadline: Deadline,
         *,
         dry_run: bool,
-    ) -> None:
-        """Delete the zone's records of exposures that are gone, in one batch."""
+    ) -> frozenset[Record]:
+        """Delete the zone's records of exposures that are gone, in one batch; return them."""
         if not _may_delete(f"DNS records of {domain.name}", len(view.strays), view.ours, findings):
-            return
-        strays = [each for each in view.strays if not self._is_recorded(each, domain)]
+            return frozenset()
+        strays = [
+            each
+            for each in view.strays
+            if not self._is_recorded(each, domain)
+            and self.zones.is_unchanged(domain, each, deadline)
+        ]
         if strays and not dry_run:
             self.zones.delete(domain, strays, deadline)
         for record in strays:
             _note(findings, None, f"DNS record {record.spec.name} deleted")
+        return frozenset(strays)
 
     def _is_recorded(self, record: Record, domain: Domain) -> bool:
         """Tell whether an exposure of that name and owner is there by now."""
@@ -111,7 +120,11 @@ class Sweeper:
         name = record.spec.comment.rpartition("/")[2]
         found = self.friends.load(label.removeprefix(f"{name}-"))
         exposure = found and found.exposure_of(name)
-        return bool(exposure and owner_of(exposure.uid, name) == record.spec.comment)
+        return bool(
+            exposure
+            and exposure.hostname == record.spec.name
+            and owner_of(exposure.uid, name) == record.spec.comment
+        )
 
     def _is_wanted(self, stray: Stray) -> bool:
         record = self.friends.load(stray.friend_id)

@@ -97,7 +97,7 @@ class Teardown:
 
     def _delete_profile(self, record: FriendRecord, turn: Turn) -> None:
         _begin(turn)
-        self.workspace.delete_profile(record.friend.id)
+        self.workspace.delete_profile(record.friend)
 
 
 def _begin(turn: Turn) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final
 
 from chalicelib.domain.deadline import Deadline
-from chalicelib.domain.dns import Domain, Record, RecordChanges, RecordSpec
+from chalicelib.domain.dns import Domain, Record, RecordChanges, RecordSpec, owner_of
 from chalicelib.domain.errors import ApiError, Conflict, NotFound
 from chalicelib.domain.model import Exposure, Lease
 from chalicelib.domain.record_plan import build_record, plan_record
@@ -35,7 +35,7 @@ class ZoneView:
 
     ours is how many records are the API's. drifted are the exposures whose record is missing, is
     not as wanted, is one of several, or is not noted in the row; blocked those at whose name
-    somebody else's record stands; strays the records of ours that nobody wants.
+    another's record stands; strays the records of ours that nobody wants.
     """
 
     ours: int
@@ -60,7 +60,6 @@ class Zones:
         self,
         domain: Domain,
         drifted: Sequence[Exposure],
-        observed: Sequence[Record],
         deadline: Deadline,
     ) -> list[Exposure]:
         """Have the zone hold exactly the records of these exposures; return those that it does.
@@ -70,8 +69,12 @@ class Zones:
         """
         done: list[Exposure] = []
         for start in range(0, len(drifted), _AT_ONCE):
-            done += self._converge(domain, drifted[start : start + _AT_ONCE], observed, deadline)
+            done += self._converge(domain, drifted[start : start + _AT_ONCE], deadline)
         return done
+
+    def is_unchanged(self, domain: Domain, record: Record, deadline: Deadline) -> bool:
+        """Tell whether a record that was listed still says the same, and whose it is."""
+        return record in self.dns.find(domain.zone_id, record.spec.name, deadline)
 
     def delete(self, domain: Domain, strays: Sequence[Record], deadline: Deadline) -> None:
         """Delete these records. Safe to repeat."""
@@ -88,7 +91,6 @@ class Zones:
         self,
         domain: Domain,
         drifted: Sequence[Exposure],
-        observed: Sequence[Record],
         deadline: Deadline,
     ) -> list[Exposure]:
         lease = new_lease(uuid.uuid4().hex, self.now)
@@ -96,7 +98,7 @@ class Zones:
         locked = [each for each, is_locked in zip(drifted, tried, strict=True) if is_locked]
         try:
             bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
-            records = self._write(domain, locked, observed, bounded)
+            records = self._write(domain, locked, bounded) if locked else {}
         except Exception:
             side_by_side([partial(self._release, each, lease.owner) for each in locked])
             raise
@@ -111,16 +113,14 @@ class Zones:
         return [each for each, is_settled in zip(written, settled, strict=True) if is_settled]
 
     def _write(
-        self,
-        domain: Domain,
-        exposures: Sequence[Exposure],
-        observed: Sequence[Record],
-        deadline: Deadline,
+        self, domain: Domain, exposures: Sequence[Exposure], deadline: Deadline
     ) -> Mapping[str, str]:
         """Make the exposures' records what they should be; return their ids by host name."""
-        names = {each.hostname for each in exposures}
+        owners = {each.hostname: owner_of(each.uid, each.name) for each in exposures}
         for _ in range(_TRIES):
-            relevant = [each for each in observed if each.spec.name in names]
+            # Listed under the leases: what was listed before may have changed since.
+            observed = self.observe(domain, deadline)
+            relevant = [each for each in observed if each.spec.name in owners]
             changes = plan_zone_of(domain, exposures, relevant)
             try:
                 created = (
@@ -128,10 +128,13 @@ class Zones:
                 )
             except RecordTaken:
                 # The zone has changed since it was listed, or an answer was lost.
-                observed = self.observe(domain, deadline)
                 continue
             gone = set(changes.deleted)
-            kept = [each for each in relevant if each.is_ours and each.id not in gone]
+            kept = [
+                each
+                for each in relevant
+                if each.is_owned_by(owners[each.spec.name]) and each.id not in gone
+            ]
             return {each.spec.name: each.id for each in (*kept, *created)}
         msg = "Others keep changing the DNS records of these host names. The next pass tries again."
         raise Conflict(msg, code="record_busy", retry_after_seconds=2)
@@ -159,18 +162,26 @@ class Zones:
 
 
 def view_zone(
-    domain: Domain, exposures: Iterable[Exposure], observed: Sequence[Record]
+    domain: Domain,
+    exposures: Iterable[Exposure],
+    observed: Sequence[Record],
+    *,
+    leaving: Iterable[Exposure] = (),
 ) -> ZoneView:
-    """Return how the zone differs from these exposures, all of which are on the domain."""
+    """Return how the zone differs from these exposures, all of which are on the domain.
+
+    The records of those that are leaving are no strays: who takes them down removes them.
+    """
     by_name: dict[str, list[Record]] = defaultdict(list)
     for record in observed:
         by_name[record.spec.name].append(record)
-    drifted, blocked, wanted = [], [], set()
+    drifted, blocked = [], []
+    wanted = {(each.hostname, owner_of(each.uid, each.name)) for each in leaving}
     for exposure in exposures:
         spec = build_record(exposure, domain)
         wanted.add((spec.name, spec.comment))
         plan = plan_record(by_name[exposure.hostname], spec, exposure.record_id)
-        if any(not record.is_ours for record in plan.foreign):
+        if plan.foreign:
             blocked.append(exposure)
         elif not plan.is_settled_as(exposure.record_id):
             drifted.append(exposure)
@@ -182,7 +193,7 @@ def view_zone(
 def plan_zone_of(
     domain: Domain, exposures: Sequence[Exposure], observed: Sequence[Record]
 ) -> RecordChanges:
-    """Return what makes the zone hold the exposures' records; what is not ours stays untouched."""
+    """Return what makes the zone hold the exposures' records; what is another's stays untouched."""
     wanted = [build_record(each, domain) for each in exposures]
     by_name: dict[str, list[Record]] = defaultdict(list)
     for record in observed:
@@ -193,4 +204,4 @@ def plan_zone_of(
 
 
 def _is_taken(wanted: RecordSpec, found: Sequence[Record]) -> bool:
-    return any(not each.is_ours for each in plan_record(found, wanted, None).foreign)
+    return bool(plan_record(found, wanted, None).foreign)

@@ -6,10 +6,15 @@ from typing import Any
 import pytest
 from urllib3.exceptions import ReadTimeoutError
 
+from chalicelib.domain.model import Lease
+from chalicelib.gateways.cloudflare import CloudflareDns
 from chalicelib.gateways.cluster import _OpenCluster
 from chalicelib.gateways.inventory import DynamoInventory
 from chalicelib.gateways.seam import Outgoing, Seam
 from chalicelib.gateways.table import Table
+from chalicelib.gateways.workspace import S3Workspace
+from chalicelib.services.zones import Zones
+from infra.local.cloudflare import CloudflareDouble
 from tests.api.reconcile.outside import (
     FRIEND,
     HOST,
@@ -19,11 +24,13 @@ from tests.api.reconcile.outside import (
     delete_profile,
     delete_quota,
     find_row,
+    forget_record_id,
     orphan,
+    table,
 )
 from tests.cluster_client import ClusterClient
 from tests.factories import AGENT_TOKEN
-from tests.harness import Api, Clock, read_profile
+from tests.harness import ZONE_ID, Api, Clock, read_profile
 from tests.manifests import create_config_map_manifest
 
 PRECIOUS = f"{INSIDE}/configmaps/precious"
@@ -36,10 +43,110 @@ def move_in(api: Api) -> None:
     assert api.post(f"{FRIEND}/namespace/apply", manifest).status == 200
 
 
+def expose(api: Api) -> None:
+    """Expose the Service again, under the same name."""
+    answer = api.post(f"{FRIEND}/namespace/expose", {"name": "app", "service": "web"})
+    assert answer.status == 200
+
+
 def once(step: Callable[[], None]) -> Callable[[], None]:
     """Return a function that takes the step when it is called for the first time."""
     steps = [step]
     return lambda: steps.pop()() if steps else None
+
+
+def test_a_claim_that_is_in_use_again_stays(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    table().delete_item(Key={"pk": "FRIEND#alice", "sk": "EXPOSURE#app"})
+    drop = DynamoInventory.drop
+
+    def drop_late(self: Any, *about: Any) -> bool:
+        expose(api)
+        return drop(self, *about)
+
+    monkeypatch.setattr(DynamoInventory, "drop", drop_late)
+    api.reconcile()
+    assert find_row(f"HOST#{HOST}", "CLAIM")
+
+
+def test_a_new_friends_profile_outlives_the_sweep_of_the_old_one(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orphan()
+    drop = S3Workspace.drop_profile
+    meanwhile = once(lambda: move_in(api))
+
+    def drop_late(self: Any, *about: Any, **options: Any) -> bool:
+        meanwhile()
+        return drop(self, *about, **options)
+
+    monkeypatch.setattr(S3Workspace, "drop_profile", drop_late)
+    api.reconcile()
+    assert read_profile("alice")["id"] == "alice"
+
+
+def test_a_record_that_has_changed_hands_since_it_was_listed_stays(
+    api: Api, cloudflare: CloudflareDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table().delete_item(Key={"pk": "FRIEND#alice", "sk": "EXPOSURE#app"})
+    list_all = CloudflareDns.list_all
+
+    def list_early(self: Any, *about: Any) -> Any:
+        found = list_all(self, *about)
+        (record,) = cloudflare.records(ZONE_ID)
+        theirs = {name: record[name] for name in ("name", "type", "content")}
+        cloudflare.reset()
+        cloudflare.seed(ZONE_ID, **theirs, comment="mine now")
+        return found
+
+    monkeypatch.setattr(CloudflareDns, "list_all", list_early)
+    api.reconcile()
+    assert [each["comment"] for each in cloudflare.records(ZONE_ID)] == ["mine now"]
+
+
+def test_a_record_that_was_made_anew_after_the_listing_is_the_one_that_is_noted(
+    api: Api, outside: Outside, cloudflare: CloudflareDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget_record_id(outside)
+    converge = Zones.converge
+
+    def converge_late(self: Any, *about: Any) -> Any:
+        assert api.delete(f"{FRIEND}/namespace/expose/app").status == 200
+        expose(api)
+        return converge(self, *about)
+
+    monkeypatch.setattr(Zones, "converge", converge_late)
+    api.reconcile()
+    ids = [each["id"] for each in cloudflare.records(ZONE_ID)]
+    assert [find_row("FRIEND#alice", "EXPOSURE#app")["record_id"]] == ids
+
+
+def test_an_event_that_is_delivered_twice_makes_one_pass_at_a_time(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[Any] = []
+    friends = DynamoInventory.friends
+
+    def read_late(self: Any) -> Any:
+        if not reports:
+            reports.append(api.reconcile())
+        return friends(self)
+
+    monkeypatch.setattr(DynamoInventory, "friends", read_late)
+    assert "skipped" not in api.reconcile()
+    assert "skipped" in reports[0]
+
+
+def test_a_passs_lease_outlasts_its_invocation(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds: list[float] = []
+    begin = DynamoInventory.begin_pass
+
+    def note(self: Any, lease: Lease, now: float) -> bool:
+        seconds.append(lease.until - now)
+        return begin(self, lease, now)
+
+    monkeypatch.setattr(DynamoInventory, "begin_pass", note)
+    api.reconcile(remaining_seconds=300)
+    assert seconds[0] >= 300
 
 
 def test_a_new_friend_outlives_the_sweep_of_the_old_namespace(
