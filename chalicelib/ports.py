@@ -358,7 +358,9 @@ class StoredProfile:
 class Workspace(Protocol):
     """The files that agents keep about their friends."""
 
-    def put_profile(self, friend: Friend, profile: JsonObject, *, dry_run: bool = False) -> bool:
+    def put_profile(
+        self, friend: Friend, profile: Mapping[str, object], *, dry_run: bool = False
+    ) -> bool:
         """Have the friend's profile.json say this, unless a newer one is there. Safe to repeat.
 
         Tells whether that was written; with dry_run, whether it would be.
@@ -367,7 +369,7 @@ class Workspace(Protocol):
     def list_profiles(self) -> Iterator[StoredProfile]:
         """Return which profiles there are, page by page."""
 
-    def has_digest(self, stored: StoredProfile, profile: JsonObject) -> bool:
+    def has_digest(self, stored: StoredProfile, profile: Mapping[str, object]) -> bool:
         """Tell whether a stored profile says this, without reading it."""
 
     def delete_profile(self, friend_id: str) -> None:

@@ -18,6 +18,7 @@ from chalicelib.domain.model import Principal
 from chalicelib.routes.authentication import authenticate
 from chalicelib.routes.errors import error_answer, error_body
 from chalicelib.routes.http import Answer, Request
+from chalicelib.routes.parameters import Sent, read_parameters
 from chalicelib.routes.services import Services
 from chalicelib.routes.table import ROUTES, Access, Route
 
@@ -77,17 +78,21 @@ def handle(
         if route.access is not Access.PUBLIC:
             authorization = headers.get("authorization", ())
             caller = authenticate(authorization, services.tokens, services.now)
+        sent = Sent(path, event.get("multiValueQueryStringParameters") or {}, headers)
         request = Request(
             method=route.method,
             route=route.path,
             path=path,
-            query=event.get("multiValueQueryStringParameters") or {},
+            query=sent.query,
             headers=headers,
+            values=read_parameters(route.takes, sent),
             raw_body=_body(event),
             deadline=_deadline(context),
             request_id=request_id,
             caller=caller,
         )
+        if route.body is None and route.method != "GET":
+            request.no_body()
         answer = route.view(services, request)
     except ApiError as error:
         answer = error_answer(error, request_id)

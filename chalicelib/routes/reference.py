@@ -1,0 +1,40 @@
+"""What the API says of itself: that it is awake, and what it does, for programs and people."""
+
+from typing import Final
+
+from chalicelib.routes.http import Answer, Request
+from chalicelib.routes.services import Services
+
+# The page has one style sheet, which is in it, and loads and runs nothing.
+_PAGE_POLICY: Final = (
+    "default-src 'none'; style-src '{style}'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+def health(_: Services, __: Request) -> Answer:
+    """GET /api/health: say that the API is awake.
+
+    It asks nobody, so that it stays true of itself.
+    """
+    return Answer({"ok": True})
+
+
+def openapi(_: Services, __: Request) -> Answer:
+    """GET /api/openapi.json: this description, OpenAPI 3.1."""
+    # Here and not above: a cold start must not pay for what it seldom needs.
+    from chalicelib.routes.description.document import describe  # noqa: PLC0415
+
+    return Answer(describe())
+
+
+def docs(_: Services, __: Request) -> Answer:
+    """GET /api/docs: the same description, as a page to read."""
+    from chalicelib.routes.description.page import STYLE_HASH, render_page  # noqa: PLC0415
+
+    headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": _PAGE_POLICY.format(style=STYLE_HASH),
+        "Referrer-Policy": "no-referrer",
+    }
+    return Answer(render_page(), headers=headers)
