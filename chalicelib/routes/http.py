@@ -23,6 +23,7 @@ T = TypeVar("T")
 class Request:
     """A request that has passed authentication, if its route asks for it.
 
+    base is what the URL's path has before the API's own: a stage's or a domain's, or "/".
     values are its route's parameters, checked. The rest is hostile until one of these methods has
     checked it: path and query as API Gateway decoded them, headers by lower-case name.
     """
@@ -36,6 +37,7 @@ class Request:
     raw_body: bytes
     deadline: Deadline
     request_id: str
+    base: str = "/"
     caller: Principal | None = None
 
     @property

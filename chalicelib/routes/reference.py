@@ -20,12 +20,15 @@ def health(_: Services, __: Request) -> Answer:
     return Answer({"ok": True})
 
 
-def openapi(_: Services, __: Request) -> Answer:
-    """GET /api/openapi.json: this description, OpenAPI 3.1."""
+def openapi(_: Services, request: Request) -> Answer:
+    """GET /api/openapi.json: this description, OpenAPI 3.1.
+
+    Its server is the place that it was asked of: what all of the API's paths are below.
+    """
     # Here and not above: a cold start must not pay for what it seldom needs.
     from chalicelib.routes.description.document import describe  # noqa: PLC0415
 
-    return Answer(describe())
+    return Answer({**describe(), "servers": [{"url": request.base}]})
 
 
 def docs(_: Services, __: Request) -> Answer:

@@ -38,6 +38,7 @@ def test_the_description_is_valid_openapi(api: Api, kube: ClusterDouble) -> None
     answer = api.get("/api/openapi.json", token=None)
     assert answer.status == 200
     assert answer.json["openapi"] == "3.1.0"
+    assert answer.json["servers"] == [{"url": "/test"}]
     assert [*OpenAPIV31SpecValidator(answer.json).iter_errors()] == []
     assert kube.requests == []
 

@@ -30,7 +30,7 @@ _ERROR_HEADERS: Final = {
 
 @lru_cache(maxsize=1)
 def describe() -> JsonObject:
-    """Return the document. It is one and the same: nobody may change it."""
+    """Return the document, but for where it is served. It is one: nobody may change it."""
     return _Describer().describe()
 
 
@@ -48,7 +48,6 @@ class _Describer:
         return {
             "openapi": "3.1.0",
             "info": ABOUT,
-            "servers": [{"url": "..", "description": "Where this document is: /api below it."}],
             "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
             "paths": paths,
             "components": {
