@@ -151,7 +151,7 @@ def test_a_key_that_cannot_be_given_back_hides_no_error(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise UpstreamUnreachable("DynamoDB is busy.")
+        raise UpstreamUnreachable("DynamoDB is busy.", code="dynamodb_busy")
 
     monkeypatch.setattr(DynamoAnswerStore, "release", fail)
     answer = api.post("/api/friends/zoe/namespace/provision", headers=KEY)

@@ -84,7 +84,7 @@ class _Describer:
             else body_schema(body)
         )
         media: JsonObject = {"schema": schema}
-        if name in EXAMPLES:
+        if "request" in EXAMPLES.get(name, {}):
             media["example"] = EXAMPLES[name]["request"]
         return {"required": True, "content": {JSON: media}}
 
@@ -141,13 +141,17 @@ class _Describer:
         if "objects_refused" in codes:
             refused = shown_work.ObjectsRefused | shown_work.ObjectsWouldBeRefused
             schema = {"anyOf": [one, *self.schemas.schema_of(refused)["anyOf"]]}
+        media: JsonObject = {"schema": schema}
+        example = EXAMPLES["errors"]["answers"].get(str(status))
+        if example is not None and example["code"] in codes:
+            media["example"] = example
         names = [*_ERROR_HEADERS.get(status, ()), *_EVERYWHERE]
         if IDEMPOTENCY_KEY in route.takes and status in _KEPT:
             names.append(_REPLAYED)
         return {
             "description": ERRORS[status],
             "headers": _headers(names),
-            "content": {JSON: {"schema": schema}},
+            "content": {JSON: media},
         }
 
 

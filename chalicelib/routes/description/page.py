@@ -28,7 +28,8 @@ h3 { margin-top: 2.5rem; overflow-wrap: anywhere; }
 h3 code { font-size: 1.05rem; }
 nav ul { columns: 20rem; padding-left: 0; list-style: none; }
 nav li { break-inside: avoid; margin-bottom: .25rem; }
-table { border-collapse: collapse; width: 100%; }
+table { border-collapse: collapse; table-layout: fixed; width: 100%; }
+small { opacity: .8; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0; }
 tr { border-bottom: 1px solid var(--line); }
 td:first-child { width: 11rem; overflow-wrap: anywhere; }
@@ -95,7 +96,7 @@ def _parameters(operation: JsonObject) -> str:
     rows = [
         (
             f"<code>{escape(each['name'])}</code> ({each['in']})",
-            f"{escape(each['description'])} {show_schema(each['schema'])}",
+            f"{escape(each['description'])}<br><small>{show_schema(each['schema'])}</small>",
         )
         for each in operation["parameters"]
     ]
