@@ -1,7 +1,7 @@
 """The app behind a loopback HTTP server: HTTP in, API Gateway's events to the app, and back.
 
-So any HTTP client can try the product. As Lambda does, the server delivers asynchronous invocations;
-it does so before the next request.
+So any HTTP client can try the product. Asynchronous invocations are delivered before the next
+request.
 """
 
 import threading

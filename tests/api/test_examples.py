@@ -22,23 +22,11 @@ from infra.local.cluster import ClusterDouble
 from tests.described import ApiAnswer
 from tests.factories import AGENT_TOKEN
 from tests.harness import ROOT, Api, match_route
-from tests.manifests import create_service_manifest
+from tests.manifests import create_deployment_manifest, create_service_manifest
 
 FRIEND = "/api/friends/alice"
 NAMESPACE = f"{FRIEND}/namespace"
-WEB = {
-    "kind": "Deployment",
-    "metadata": {"name": "web"},
-    "spec": {
-        "selector": {"matchLabels": {"app": "web"}},
-        "template": {
-            "metadata": {"labels": {"app": "web"}},
-            "spec": {
-                "containers": [{"name": "web", "image": "ghcr.io/nginxinc/nginx-unprivileged:1.27"}]
-            },
-        },
-    },
-}
+WEB = create_deployment_manifest("web")
 # What is another in every run: times, ids of requests and operations, ETags, pods' suffixes.
 VARYING = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z|[0-9a-f]{11}-[0-9]{8}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}"
@@ -79,8 +67,8 @@ def collect(api: Api, kube: ClusterDouble, invocations: list[Any]) -> dict[str, 
     send("PUT", FRIEND, {"display_name": "Al", "preferred_channel": "discord"})
     send("PUT", f"{FRIEND}/agents/mochi", {"status": "active"})
     send("POST", f"{NAMESPACE}/provision")
-    send("POST", f"{NAMESPACE}/apply?harden=true", WEB)
-    accepted = send("POST", f"{NAMESPACE}/apply?harden=true&wait=ready", WEB)
+    send("POST", f"{NAMESPACE}/apply", WEB)
+    accepted = send("POST", f"{NAMESPACE}/apply?wait=ready", WEB)
     api.deliver(invocations)
     send("GET", str(accepted.json["operation"]["url"]))
     send("GET", f"{FRIEND}/operations?limit=1")
@@ -114,7 +102,7 @@ def refuse(collector: Collector, kube: ClusterDouble) -> None:
     send("PUT", FRIEND, {"display_name": "A"}, headers={"If-Match": '"old"'})
     send("PUT", FRIEND, headers={"Content-Type": "text/plain"}, raw_body=b"x")
     send("PUT", FRIEND, raw_body=b'"' + b"x" * 300_000 + b'"')
-    send("POST", f"{NAMESPACE}/apply", WEB)
+    send("POST", f"{NAMESPACE}/apply", {**WEB, "spec": {**WEB["spec"], "replicas": 200}})
     send("GET", f"{NAMESPACE}/pods", remaining_seconds=2.5)
     kube.fail_next(status=403, times=9)
     send("GET", f"{NAMESPACE}/pods")

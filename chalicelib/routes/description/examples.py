@@ -102,7 +102,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                 "agent_id": "mochi",
                 "friend_id": "alice",
                 "status": "active",
-                "created_at": "2026-11-25T18:18:21.677794Z",
+                "created_at": "2026-11-25T18:23:30.692824Z",
             }
         },
         "request": {"status": "active"},
@@ -128,7 +128,7 @@ EXAMPLES: Final[dict[str, Any]] = {
             "200": {
                 "ok": True,
                 "operation": {
-                    "id": "1a213ee1c6d-00000001",
+                    "id": "1a213f2d384-00000001",
                     "type": "apply",
                     "status": "succeeded",
                     "progress": {"done": 1, "total": 1},
@@ -141,10 +141,10 @@ EXAMPLES: Final[dict[str, Any]] = {
                             "generation": 1,
                         }
                     ],
-                    "created_at": "2026-11-25T18:18:22.972869Z",
-                    "finished_at": "2026-11-25T18:18:23.069572Z",
+                    "created_at": "2026-11-25T18:23:32.762357Z",
+                    "finished_at": "2026-11-25T18:23:32.821965Z",
                     "requested_by": "agent:mochi",
-                    "url": "/api/friends/alice/operations/1a213ee1c6d-00000001",
+                    "url": "/api/friends/alice/operations/1a213f2d384-00000001",
                 },
                 "results": [
                     {
@@ -159,29 +159,47 @@ EXAMPLES: Final[dict[str, Any]] = {
             "202": {
                 "ok": True,
                 "operation": {
-                    "id": "1a213ee1c6d-00000002",
+                    "id": "1a213f2d384-00000002",
                     "type": "apply",
                     "status": "pending",
                     "progress": {"done": 0, "total": 1},
                     "results": [],
-                    "created_at": "2026-11-25T18:18:23.343615Z",
+                    "created_at": "2026-11-25T18:23:32.935662Z",
                     "finished_at": None,
                     "requested_by": "agent:mochi",
-                    "url": "/api/friends/alice/operations/1a213ee1c6d-00000002",
+                    "url": "/api/friends/alice/operations/1a213f2d384-00000002",
                 },
             },
         },
         "request": {
+            "apiVersion": "apps/v1",
             "kind": "Deployment",
             "metadata": {"name": "web"},
             "spec": {
+                "replicas": 1,
                 "selector": {"matchLabels": {"app": "web"}},
                 "template": {
                     "metadata": {"labels": {"app": "web"}},
                     "spec": {
+                        "automountServiceAccountToken": False,
+                        "securityContext": {
+                            "runAsNonRoot": True,
+                            "seccompProfile": {"type": "RuntimeDefault"},
+                        },
                         "containers": [
-                            {"name": "web", "image": "ghcr.io/nginxinc/nginx-unprivileged:1.27"}
-                        ]
+                            {
+                                "name": "web",
+                                "image": "ghcr.io/friends/web:1.4.2",
+                                "securityContext": {
+                                    "allowPrivilegeEscalation": False,
+                                    "capabilities": {"drop": ["ALL"]},
+                                },
+                                "resources": {
+                                    "requests": {"cpu": "10m", "memory": "16Mi"},
+                                    "limits": {"cpu": "50m", "memory": "32Mi"},
+                                },
+                            }
+                        ],
                     },
                 },
             },
@@ -190,7 +208,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "get_operation": {
         "answers": {
             "200": {
-                "id": "1a213ee1c6d-00000002",
+                "id": "1a213f2d384-00000002",
                 "type": "apply",
                 "status": "succeeded",
                 "progress": {"done": 1, "total": 1},
@@ -204,10 +222,10 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "ready": True,
                     }
                 ],
-                "created_at": "2026-11-25T18:18:23.343615Z",
-                "finished_at": "2026-11-25T18:18:23.709272Z",
+                "created_at": "2026-11-25T18:23:32.935662Z",
+                "finished_at": "2026-11-25T18:23:33.230568Z",
                 "requested_by": "agent:mochi",
-                "url": "/api/friends/alice/operations/1a213ee1c6d-00000002",
+                "url": "/api/friends/alice/operations/1a213f2d384-00000002",
             }
         }
     },
@@ -215,7 +233,7 @@ EXAMPLES: Final[dict[str, Any]] = {
         "answers": {
             "200": [
                 {
-                    "id": "1a213ee1c6d-00000002",
+                    "id": "1a213f2d384-00000002",
                     "type": "apply",
                     "status": "succeeded",
                     "progress": {"done": 1, "total": 1},
@@ -229,10 +247,10 @@ EXAMPLES: Final[dict[str, Any]] = {
                             "ready": True,
                         }
                     ],
-                    "created_at": "2026-11-25T18:18:23.343615Z",
-                    "finished_at": "2026-11-25T18:18:23.709272Z",
+                    "created_at": "2026-11-25T18:23:32.935662Z",
+                    "finished_at": "2026-11-25T18:23:33.230568Z",
                     "requested_by": "agent:mochi",
-                    "url": "/api/friends/alice/operations/1a213ee1c6d-00000002",
+                    "url": "/api/friends/alice/operations/1a213f2d384-00000002",
                 }
             ]
         }
@@ -247,7 +265,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                 "service": "web",
                 "port": 80,
                 "domain": "friends.example",
-                "created_at": "2026-11-25T18:18:25.089549Z",
+                "created_at": "2026-11-25T18:23:33.856423Z",
                 "checks": [
                     {"check": "record", "ok": True},
                     {"check": "route", "ok": True},
@@ -269,7 +287,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                     "service": "web",
                     "port": 80,
                     "domain": "friends.example",
-                    "created_at": "2026-11-25T18:18:25.089549Z",
+                    "created_at": "2026-11-25T18:23:33.856423Z",
                     "checks": [
                         {"check": "record", "ok": True},
                         {"check": "route", "ok": True},
@@ -302,15 +320,15 @@ EXAMPLES: Final[dict[str, Any]] = {
                     "whatsapp": None,
                     "preferred_channel": "discord",
                     "namespace": "friend-alice",
-                    "created_at": "2026-11-25T18:18:21.677794Z",
-                    "updated_at": "2026-11-25T18:18:22.586836Z",
+                    "created_at": "2026-11-25T18:23:30.692824Z",
+                    "updated_at": "2026-11-25T18:23:32.502784Z",
                 },
                 "friendships": [
                     {
                         "agent_id": "mochi",
                         "friend_id": "alice",
                         "status": "active",
-                        "created_at": "2026-11-25T18:18:21.677794Z",
+                        "created_at": "2026-11-25T18:23:30.692824Z",
                     }
                 ],
                 "exposures": [
@@ -321,7 +339,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "service": "web",
                         "port": 80,
                         "domain": "friends.example",
-                        "created_at": "2026-11-25T18:18:25.089549Z",
+                        "created_at": "2026-11-25T18:23:33.856423Z",
                     }
                 ],
             }
@@ -332,17 +350,17 @@ EXAMPLES: Final[dict[str, Any]] = {
         "answers": {
             "200": [
                 {
-                    "name": "web-pccp6fg-s87v2",
+                    "name": "web-5cbkvtm-mtrpw",
                     "status": "Running",
                     "ready": True,
                     "restarts": 0,
-                    "image": "ghcr.io/nginxinc/nginx-unprivileged:1.27",
-                    "age": "2026-11-25T18:18:23Z",
+                    "image": "ghcr.io/friends/web:1.4.2",
+                    "age": "2026-11-25T18:23:32Z",
                     "reason": None,
                     "containers": [
                         {
                             "name": "web",
-                            "image": "ghcr.io/nginxinc/nginx-unprivileged:1.27",
+                            "image": "ghcr.io/friends/web:1.4.2",
                             "ready": True,
                             "restarts": 0,
                             "state": "running",
@@ -358,17 +376,17 @@ EXAMPLES: Final[dict[str, Any]] = {
             "200": {
                 "pods": [
                     {
-                        "name": "web-pccp6fg-s87v2",
+                        "name": "web-5cbkvtm-mtrpw",
                         "status": "Running",
                         "ready": True,
                         "restarts": 0,
-                        "image": "ghcr.io/nginxinc/nginx-unprivileged:1.27",
-                        "age": "2026-11-25T18:18:23Z",
+                        "image": "ghcr.io/friends/web:1.4.2",
+                        "age": "2026-11-25T18:23:32Z",
                         "reason": None,
                         "containers": [
                             {
                                 "name": "web",
-                                "image": "ghcr.io/nginxinc/nginx-unprivileged:1.27",
+                                "image": "ghcr.io/friends/web:1.4.2",
                                 "ready": True,
                                 "restarts": 0,
                                 "state": "running",
@@ -391,8 +409,8 @@ EXAMPLES: Final[dict[str, Any]] = {
                     {
                         "name": "web",
                         "replicas": "1/1",
-                        "image": "ghcr.io/nginxinc/nginx-unprivileged:1.27",
-                        "age": "2026-11-25T18:18:23Z",
+                        "image": "ghcr.io/friends/web:1.4.2",
+                        "age": "2026-11-25T18:23:32Z",
                     }
                 ],
                 "quota": {
@@ -414,10 +432,10 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "services.nodeports": "0",
                     },
                     "used": {
-                        "requests.cpu": "50m",
-                        "requests.memory": "32Mi",
-                        "limits.cpu": "100m",
-                        "limits.memory": "64Mi",
+                        "requests.cpu": "10m",
+                        "requests.memory": "16Mi",
+                        "limits.cpu": "50m",
+                        "limits.memory": "32Mi",
                         "pods": "1",
                         "persistentvolumeclaims": "0",
                         "count/configmaps": "1",
@@ -448,13 +466,13 @@ EXAMPLES: Final[dict[str, Any]] = {
     "read_log": {
         "answers": {
             "200": {
-                "pod": "web-pccp6fg-s87v2",
+                "pod": "web-5cbkvtm-mtrpw",
                 "container": "web",
                 "tail": 2,
-                "logs": "2026-11-25T18:18:24Z line 599 from "
-                "web-pccp6fg-s87v2/web\n"
-                "2026-11-25T18:18:25Z line 600 from "
-                "web-pccp6fg-s87v2/web\n",
+                "logs": "2026-11-25T18:23:33Z line 599 from "
+                "web-5cbkvtm-mtrpw/web\n"
+                "2026-11-25T18:23:34Z line 600 from "
+                "web-5cbkvtm-mtrpw/web\n",
             }
         }
     },
@@ -476,140 +494,93 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "digit.",
                     }
                 ],
-                "request_id": "e727f7f8-ad15-4091-a751-d7ac02d65dbd",
+                "request_id": "68198299-4782-4887-8dd4-b1deb063aec5",
             },
             "401": {
                 "error": "Send one header, Authorization: Bearer <token>, with "
                 "a token as it was minted.",
                 "code": "unauthenticated",
                 "details": [],
-                "request_id": "97c1492b-fdb0-46a5-934d-117b36cdc324",
+                "request_id": "267d5dda-9a70-4462-aed7-8808b9b3ccf0",
             },
             "403": {
                 "error": "This agent may not act for this friend. Ask an admin "
                 "to change the relationship.",
                 "code": "relationship_required",
                 "details": [],
-                "request_id": "eab7656a-2b57-496a-b381-5c885d460dca",
+                "request_id": "22c381be-f6c1-49d7-a2de-a7f9614428ab",
             },
             "404": {
                 "error": "There is no pod with this name. GET "
                 "/api/friends/<id>/namespace/pods lists them.",
                 "code": "pod_not_found",
                 "details": [],
-                "request_id": "bfc14443-eeda-4c11-b4eb-33a782475a83",
+                "request_id": "774b551f-ee96-4258-8fcd-37205c20e41b",
             },
             "409": {
                 "error": "Taken by another friend: id. Send another, or change that friend.",
                 "code": "id_taken",
                 "details": [{"path": "/id", "message": "This id belongs to another friend."}],
-                "request_id": "c25b2543-22c1-4932-a30c-c52b0ac753ea",
+                "request_id": "c7228cb6-60c3-4a4a-8f95-3bea878da6db",
             },
             "412": {
                 "error": "The friend has changed since this ETag was given. "
                 "Read it again, then decide.",
                 "code": "precondition_failed",
                 "details": [],
-                "request_id": "26d513db-3fe5-4ded-8859-6a89d6456ba8",
+                "request_id": "0547815f-c267-403c-8e08-cf342dfd7d47",
             },
             "415": {
                 "error": "Send the body as Content-Type: application/json, in UTF-8.",
                 "code": "unsupported_media_type",
                 "details": [],
-                "request_id": "ed3b8ead-9bbd-4ae0-9a87-8958d567f947",
+                "request_id": "0ee0cd0f-fb1d-41a7-8772-5e7946372636",
             },
             "413": {
                 "error": "The body may be at most 256 KiB.",
                 "code": "body_too_large",
                 "details": [],
-                "request_id": "03c62723-10c1-4885-80b1-97b6714c470e",
+                "request_id": "04ee0761-8fdc-4a9e-a9b3-f0b563f7e886",
             },
             "422": {
-                "error": "The request has 4 faults: apply the fixes in "
+                "error": "The request has 2 faults: apply the fixes in "
                 "details, or correct them, and send it again. Nothing "
                 "was applied.",
                 "code": "manifest_refused",
                 "details": [
                     {
-                        "path": "/spec/template/spec/securityContext/runAsNonRoot",
-                        "message": "runAsNonRoot must be true, for the "
-                        "pod or for each of its containers.",
-                        "fix": [
-                            {
-                                "op": "add",
-                                "path": "/spec/template/spec/securityContext",
-                                "value": {
-                                    "runAsNonRoot": True,
-                                    "seccompProfile": {"type": "RuntimeDefault"},
-                                },
-                            }
-                        ],
+                        "path": "/spec/replicas",
+                        "message": "replicas must be a whole number from 0 to 100.",
+                        "fix": [{"op": "add", "path": "/spec/replicas", "value": 100}],
                     },
                     {
-                        "path": "/spec/template/spec/securityContext/seccompProfile",
-                        "message": "seccompProfile.type must be "
-                        "RuntimeDefault or Localhost, for the "
-                        "pod or for each of its containers.",
-                        "fix": [
-                            {
-                                "op": "add",
-                                "path": "/spec/template/spec/securityContext",
-                                "value": {
-                                    "runAsNonRoot": True,
-                                    "seccompProfile": {"type": "RuntimeDefault"},
-                                },
-                            }
-                        ],
-                    },
-                    {
-                        "path": "/spec/template/spec/containers/0/securityContext/allowPrivilegeEscalation",
-                        "message": "allowPrivilegeEscalation must be false.",
-                        "fix": [
-                            {
-                                "op": "add",
-                                "path": "/spec/template/spec/containers/0/securityContext",
-                                "value": {
-                                    "allowPrivilegeEscalation": False,
-                                    "capabilities": {"drop": ["ALL"]},
-                                },
-                            }
-                        ],
-                    },
-                    {
-                        "path": "/spec/template/spec/containers/0/securityContext/capabilities",
-                        "message": 'capabilities.drop must be ["ALL"].',
-                        "fix": [
-                            {
-                                "op": "add",
-                                "path": "/spec/template/spec/containers/0/securityContext",
-                                "value": {
-                                    "allowPrivilegeEscalation": False,
-                                    "capabilities": {"drop": ["ALL"]},
-                                },
-                            }
-                        ],
+                        "path": "/spec/replicas",
+                        "message": "replicas must be at most 3: the "
+                        "friend's quota (3 pods, 500m CPU, "
+                        "512Mi) has no room for more.",
+                        "fix": [{"op": "add", "path": "/spec/replicas", "value": 3}],
                     },
                 ],
-                "request_id": "74e2017c-42a7-46ec-be26-f67320218a20",
+                "request_id": "75240224-372e-43d7-bfed-82378ea97dda",
             },
             "504": {
                 "error": "The request ran out of time; what it recorded is kept. Try again.",
                 "code": "out_of_time",
                 "details": [],
-                "request_id": "e61f4811-a760-451a-9337-be9cf8805a5d",
+                "request_id": "9e0c8151-e5e0-42df-a9e4-f00778f36b64",
             },
             "502": {
                 "error": "The cluster does not permit the API to do this. Ask "
                 "an admin to check its roles.",
                 "code": "cluster_forbidden",
                 "details": [],
-                "request_id": "a84fd88f-7f4f-4d4e-b3bb-b005a99abdbf",
+                "request_id": "44b288cf-1356-480a-954d-6f819e0492a6",
             },
             "503": {
                 "error": "The cluster cannot be reached. Try again.",
                 "code": "cluster_unreachable",
                 "details": [],
-                "request_id": "22d50ad3-03bd-47ce-a284-3601b69df289",
+                "request_id": "745a5527-a036-46b9-964d-77de2c2fc14c",
             },
         }
     },
@@ -618,15 +589,15 @@ EXAMPLES: Final[dict[str, Any]] = {
             "202": {
                 "ok": True,
                 "operation": {
-                    "id": "1a213ee1c6d-00000004",
+                    "id": "1a213f2d384-00000004",
                     "type": "delete",
                     "status": "pending",
                     "progress": {"done": 0, "total": 4},
                     "results": [],
-                    "created_at": "2026-11-25T18:18:30.674905Z",
+                    "created_at": "2026-11-25T18:23:38.772741Z",
                     "finished_at": None,
                     "requested_by": "agent:mochi",
-                    "url": "/api/friends/alice/operations/1a213ee1c6d-00000004",
+                    "url": "/api/friends/alice/operations/1a213f2d384-00000004",
                 },
             }
         }
