@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from tests.described import ApiAnswer, require_described
 from tests.harness import Api, LambdaContext, build_event, to_answer
+from tests.policies import acting_as
 
 # The stage, as build_event says it.
 BASE: Final = "/test"
@@ -45,7 +46,8 @@ class Gateway:
                 event = build_event(method, unquote(path), query, headers, body)
             except LookupError:
                 return _NO_ROUTE
-            answer = to_answer(self._api.app(event, LambdaContext()))
+            with acting_as("api_handler"):
+                answer = to_answer(self._api.app(event, LambdaContext()))
             self._api.deliver(self._invocations)
             self.answered[method, event["resource"], answer.status] += 1
             try:

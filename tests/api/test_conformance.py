@@ -4,12 +4,10 @@ Every check of its is on. `make test` gives it a bounded number of examples for 
 SCHEMATHESIS_EXAMPLES asks for more, and for every field of a manifest at its limits.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 import schemathesis
 from hypothesis import strategies as st
@@ -23,12 +21,11 @@ from infra.local.cluster import ClusterDouble
 from tests.cluster_client import ClusterClient, create_pod, wait_until
 from tests.factories import ADMIN_TOKEN
 from tests.gateway import Gateway, serve
-from tests.harness import Api, Clock
+from tests.harness import Api, Clock, configure_domain
 from tests.manifests import create_deployment_manifest, create_service_manifest
 
 FEW = 5
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", FEW))
-ZONE_ID = "0123456789abcdef0123456789abcdef"
 
 # What a schema cannot say, so that a request may be right by it and refused all the same.
 KNOWS_MORE = {
@@ -51,16 +48,8 @@ def gateway(
 ) -> Gateway:
     """The app with a domain and a friend who has something on the web."""
     kube.timing.termination_seconds = 0.0
-    boto3.client("secretsmanager").create_secret(
-        Name="friends/cloudflare", SecretString=cloudflare.token
-    )
-    domain = {"name": "friends.example", "zone_id": ZONE_ID, "target": "t.cfargotunnel.com"}
     clock = Clock()
-    api = Api(
-        {"DOMAINS": json.dumps([domain]), "CLOUDFLARE_URL": cloudflare.url},
-        now=clock.now,
-        sleep=clock.sleep,
-    )
+    api = Api(configure_domain(cloudflare), now=clock.now, sleep=clock.sleep)
     api.register_friend()
     manifests = [create_service_manifest(), create_deployment_manifest("web")]
     assert api.post("/api/friends/alice/namespace/apply", manifests).status == 200

@@ -21,7 +21,7 @@ from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests.described import ApiAnswer
 from tests.factories import AGENT_TOKEN
-from tests.harness import ROOT, Api, match_route
+from tests.harness import ROOT, Api, configure_domain, match_route
 from tests.manifests import create_deployment_manifest, create_service_manifest
 
 FRIEND = "/api/friends/alice"
@@ -121,12 +121,7 @@ def refuse(collector: Collector, kube: ClusterDouble) -> None:
 def test_the_examples_are_answers_of_the_app(
     backend: None, kube: ClusterDouble, cloudflare: CloudflareDouble, invocations: list[Any]
 ) -> None:
-    boto3.client("secretsmanager").create_secret(
-        Name="friends/cloudflare", SecretString=cloudflare.token
-    )
-    domain = {"name": "friends.example", "zone_id": "0123456789abcdef0123456789abcdef"}
-    domains = json.dumps([domain | {"target": "t.cfargotunnel.com"}])
-    found = collect(Api({"DOMAINS": domains, "CLOUDFLARE_URL": cloudflare.url}), kube, invocations)
+    found = collect(Api(configure_domain(cloudflare)), kube, invocations)
     if os.environ.get("WRITE_EXAMPLES"):
         write(found)
     assert masked(found) == masked(EXAMPLES)
