@@ -11,8 +11,12 @@ from jsonschema_rs import Draft202012Validator
 
 from chalicelib.routes.description.document import describe
 
-# On every answer alike, and no business of a client's.
-_UNIVERSAL = {"cache-control", "content-type", "x-content-type-options"}
+# On every answer alike, and no business of a client's: what keeps browsers and caches from harm.
+UNIVERSAL = {
+    "Cache-Control": "no-store",
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,10 @@ class ApiAnswer:
 def require_described(method: str, path: str, answer: ApiAnswer) -> None:
     """Fail unless the description has this very answer: status, headers, type and every field.
 
-    A 500 is never described. The tests that provoke one say so by their own assertions.
+    A 500 is never described. The tests that provoke one say so by their own assertions. The headers
+    of UNIVERSAL are on every answer, whatever it is.
     """
+    assert answer.headers.items() >= UNIVERSAL.items(), f"{method} {path} answered {answer.headers}"
     operation = describe()["paths"][path].get(method.lower())
     if operation is None:
         assert answer.status == HTTPStatus.METHOD_NOT_ALLOWED, f"{method} {path} is not described"
@@ -54,7 +60,7 @@ def require_described(method: str, path: str, answer: ApiAnswer) -> None:
 
 def _require_headers(told: str, declared: Mapping[str, Any], answer: ApiAnswer) -> None:
     for name, value in answer.headers.items():
-        if name.lower() in _UNIVERSAL:
+        if name in UNIVERSAL or name == "Content-Type":
             continue
         assert name in declared, f"{told} with the header {name}: {value}"
         schema = _resolved(declared[name])["schema"]

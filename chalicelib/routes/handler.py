@@ -32,6 +32,8 @@ _HEADERS: Final = {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
+    # A year; not for subdomains, which may be somebody else's where the API has a domain of its own.
+    "Strict-Transport-Security": "max-age=31536000",
 }
 _REFUSALS: Final = {
     405: ("This path does not take this method.", "method_not_allowed"),

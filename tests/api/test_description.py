@@ -19,7 +19,7 @@ from chalicelib.routes.description.answers import ANSWERS
 from chalicelib.routes.description.document import describe
 from chalicelib.routes.table import ROUTES, Access
 from infra.local.cluster import ClusterDouble
-from tests.described import ApiAnswer, require_described
+from tests.described import UNIVERSAL, ApiAnswer, require_described
 from tests.harness import ROOT, Api
 
 # Codes that never leave as an answer's: an invocation's, a bug's (500), and an operation's own.
@@ -108,9 +108,26 @@ def error_codes() -> set[str]:
 def test_an_answer_that_is_not_described_fails_the_test_that_sees_it(
     status: int, headers: dict[str, str], text: str
 ) -> None:
-    answer = ApiAnswer(status, {"Content-Type": "application/json", **headers}, text)
+    headers = {"Content-Type": "application/json", **UNIVERSAL, **headers}
     with pytest.raises(AssertionError):
-        require_described("GET", "/api/health", answer)
+        require_described("GET", "/api/health", ApiAnswer(status, headers, text))
+
+
+@pytest.mark.parametrize("name", UNIVERSAL)
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+@pytest.mark.parametrize("status", [200, 405, 500])
+def test_an_answer_without_a_header_of_all_fails_the_test_that_sees_it(
+    method: str, status: int, name: str
+) -> None:
+    headers = {"Content-Type": "application/json", "X-Request-Id": "1", **UNIVERSAL}
+    del headers[name]
+    with pytest.raises(AssertionError):
+        require_described(method, "/api/health", ApiAnswer(status, headers, '{"ok": true}'))
+
+
+def test_the_answer_that_is_described_passes() -> None:
+    headers = {"Content-Type": "application/json", "X-Request-Id": "1", **UNIVERSAL}
+    require_described("GET", "/api/health", ApiAnswer(200, headers, '{"ok": true}'))
 
 
 def test_the_page_shows_every_operation_and_loads_nothing(api: Api) -> None:

@@ -1,7 +1,9 @@
 """What every route does alike: bodies, parameters, errors, ids. Threats D, E and F07."""
 
+import itertools
 import json
 import logging
+import re
 from typing import Any
 
 import boto3
@@ -33,9 +35,19 @@ def test_every_answer_carries_its_request_id_and_is_not_stored(api: Api) -> None
     for answer in (api.get("/api/friends"), api.get("/api/friends/bob"), api.get("/api/health")):
         assert answer.headers["X-Request-Id"]
         assert answer.headers["Cache-Control"] == "no-store"
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Content-Type"] == JSON
     assert api.get("/api/friends/bob").json["request_id"]
+
+
+def test_no_answer_may_be_sniffed_stored_or_had_in_the_clear(api: Api) -> None:
+    """Every method on every path, with a token and without: also Chalice's own refusals."""
+    urls = {re.sub(r"\{\w+\}", "alice", route.path) for route in ROUTES}
+    methods = ("GET", "POST", "PUT", "DELETE", "PATCH")
+    for method, url, token in itertools.product(methods, urls, (None, ADMIN_TOKEN)):
+        headers = api.call(method, url, token=token).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
 def test_every_error_has_one_shape(api: Api) -> None:
