@@ -91,7 +91,8 @@ def handle(
             raw_body=_body(event),
             deadline=_deadline(context),
             request_id=request_id,
-            base=_base(event),
+            domain_name=str(event["requestContext"].get("domainName") or ""),
+            full_path=str(event["requestContext"].get("path") or ""),
             caller=caller,
         )
         if route.body is None and route.method != "GET":
@@ -123,12 +124,6 @@ def _headers(event: Mapping[str, Any]) -> dict[str, list[str]]:
     if not headers:
         headers = {name.lower(): [value] for name, value in (event.get("headers") or {}).items()}
     return headers
-
-
-def _base(event: Mapping[str, Any]) -> str:
-    # With the stage, or the base path that a custom domain maps; the other path is without.
-    whole = str(event["requestContext"].get("path") or "")
-    return whole.removesuffix(str(event.get("path"))) or "/"
 
 
 def _body(event: Mapping[str, Any]) -> bytes:

@@ -23,9 +23,10 @@ T = TypeVar("T")
 class Request:
     """A request that has passed authentication, if its route asks for it.
 
-    base is what the URL's path has before the API's own: a stage's or a domain's, or "/".
-    values are its route's parameters, checked. The rest is hostile until one of these methods has
-    checked it: path and query as API Gateway decoded them, headers by lower-case name.
+    domain_name and full_path are the gateway's word for where it was asked, with the stage or the
+    base path that a custom domain maps; empty where it does not say. values are its route's
+    parameters, checked. The rest is hostile until one of these methods has checked it: path and
+    query as API Gateway decoded them, headers by lower-case name.
     """
 
     method: str
@@ -37,7 +38,8 @@ class Request:
     raw_body: bytes
     deadline: Deadline
     request_id: str
-    base: str = "/"
+    domain_name: str = ""
+    full_path: str = ""
     caller: Principal | None = None
 
     @property

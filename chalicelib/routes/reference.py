@@ -23,12 +23,12 @@ def health(_: Services, __: Request) -> Answer:
 def openapi(_: Services, request: Request) -> Answer:
     """GET /api/openapi.json: this description, OpenAPI 3.1.
 
-    Its server is the place that it was asked of: what all of the API's paths are below.
+    Its server is what all of the API's paths are below: the place that it was asked of.
     """
     # Here and not above: a cold start must not pay for what it seldom needs.
     from chalicelib.routes.description.document import describe  # noqa: PLC0415
 
-    return Answer({**describe(), "servers": [{"url": request.base}]})
+    return Answer({**describe(), "servers": [{"url": _server(request)}]})
 
 
 def docs(_: Services, __: Request) -> Answer:
@@ -41,3 +41,15 @@ def docs(_: Services, __: Request) -> Answer:
         "Referrer-Policy": "no-referrer",
     }
     return Answer(render_page(), headers=headers)
+
+
+def _server(request: Request) -> str:
+    """Return the URL that this request's path, as the table has it, is below.
+
+    API Gateway says its domain's name, and the path with the stage or the base path in it. What
+    stands in for it may not (MiniStack has more before the stage than it tells): there the URL is
+    relative to that of the description, as OpenAPI 3.1 has it ("Server Object", url).
+    """
+    if request.domain_name and request.full_path.endswith(request.route):
+        return f"https://{request.domain_name}{request.full_path.removesuffix(request.route)}"
+    return request.reference_to("").rstrip("/")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -20,10 +21,11 @@ from chalicelib.routes.description.document import describe
 from chalicelib.routes.table import ROUTES, Access
 from infra.local.cluster import ClusterDouble
 from tests.described import UNIVERSAL, ApiAnswer, require_described
-from tests.harness import ROOT, Api
+from tests.harness import ROOT, Api, LambdaContext, build_event, to_answer
 
 # Codes that never leave as an answer's: an invocation's, a bug's (500), and an operation's own.
 NOT_ANSWERED = {"invalid_event", "internal_error"}
+OPENAPI = "/api/openapi.json"
 
 
 def operations() -> dict[tuple[str, str], Any]:
@@ -38,9 +40,45 @@ def test_the_description_is_valid_openapi(api: Api, kube: ClusterDouble) -> None
     answer = api.get("/api/openapi.json", token=None)
     assert answer.status == 200
     assert answer.json["openapi"] == "3.1.0"
-    assert answer.json["servers"] == [{"url": "/test"}]
     assert [*OpenAPIV31SpecValidator(answer.json).iter_errors()] == []
     assert kube.requests == []
+
+
+@pytest.mark.parametrize(
+    ("told", "asked", "served_at"),
+    [
+        # A REST API's own domain, with its stage; a custom domain, without and with a base path.
+        (
+            {"domainName": "a1.execute-api.eu-west-1.amazonaws.com", "path": f"/prod{OPENAPI}"},
+            f"https://a1.execute-api.eu-west-1.amazonaws.com/prod{OPENAPI}",
+            "https://a1.execute-api.eu-west-1.amazonaws.com/prod",
+        ),
+        (
+            {"domainName": "api.example", "path": OPENAPI},
+            f"https://api.example{OPENAPI}",
+            "https://api.example",
+        ),
+        (
+            {"domainName": "api.example", "path": f"/v1{OPENAPI}"},
+            f"https://api.example/v1{OPENAPI}",
+            "https://api.example/v1",
+        ),
+        # MiniStack's URL in path style, of which the event has the stage alone; nothing at all.
+        (
+            {"path": f"/dev{OPENAPI}"},
+            f"http://127.0.0.1:4566/_aws/execute-api/a1/dev{OPENAPI}",
+            "http://127.0.0.1:4566/_aws/execute-api/a1/dev",
+        ),
+        ({"path": None}, f"http://127.0.0.1:8000{OPENAPI}", "http://127.0.0.1:8000"),
+    ],
+)
+def test_the_server_is_where_the_description_was_asked_for(
+    api: Api, told: dict[str, Any], asked: str, served_at: str
+) -> None:
+    event = build_event("GET", OPENAPI, "", {}, None)
+    event["requestContext"] |= told
+    (server,) = to_answer(api.app(event, LambdaContext())).json["servers"]
+    assert urljoin(asked, server["url"]).rstrip("/") == served_at
 
 
 def test_every_route_is_described_once_and_nothing_else() -> None:
