@@ -32,7 +32,7 @@ _HEADERS: Final = {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
-    # A year; not for subdomains, which may be somebody else's where the API has a domain of its own.
+    # A year. Not for subdomains: below a domain of the API's own they may be somebody else's.
     "Strict-Transport-Security": "max-age=31536000",
 }
 _REFUSALS: Final = {

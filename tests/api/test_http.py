@@ -13,6 +13,7 @@ from chalicelib.logs import JsonFormatter
 from chalicelib.routes.table import ROUTES
 from chalicelib.services.friends import Friends
 from infra.local.cluster import ClusterDouble
+from tests.cluster_client import ClusterClient, create_pod, wait_until
 from tests.factories import ADMIN_TOKEN, create_friend_body
 from tests.harness import Api
 
@@ -297,6 +298,27 @@ def test_l08_a_passing_fault_of_the_cluster_is_not_seen(api: Api, kube: ClusterD
     for fault in faults:
         kube.fail_next(**fault)
         assert api.get("/api/friends/alice/namespace/pods").status == 200
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("path", ["namespace/pods", "namespace/status", "secrets"])
+def test_a_read_that_the_cluster_refuses_is_no_fault_of_the_clients(
+    api: Api, kube: ClusterDouble, status: int, path: str
+) -> None:
+    api.register_friend()
+    kube.fail_next(status=status, times=99)
+    answer = api.get(f"/api/friends/alice/{path}")
+    assert (answer.status, answer.json["code"]) == (502, "cluster_failed")
+
+
+def test_a_log_that_ended_while_it_was_asked_for_is_502(api: Api, kube: ClusterDouble) -> None:
+    api.register_friend()
+    cluster = ClusterClient(kube.kubeconfig())
+    cluster.create(create_pod("web"))
+    wait_until(lambda: api.get("/api/friends/alice/namespace/pods").json[0]["ready"])
+    kube.fail_next(status=400, match="/log")
+    answer = api.get("/api/friends/alice/namespace/logs/web")
+    assert (answer.status, answer.json["code"]) == (502, "cluster_failed")
 
 
 def test_out_of_time_is_504(api: Api, kube: ClusterDouble) -> None:

@@ -29,18 +29,15 @@ WORKSPACE: Final[Codes] = {502: ("s3_failed",), 503: ("s3_busy", "s3_unreachable
 STAYING: Final[Codes] = {409: ("friend_deleting",)}
 STALE: Final[Codes] = {409: ("busy",)}
 NAMESPACE: Final[Codes] = {409: ("namespace_not_ours", "namespace_terminating")}
-# The last two of 4xx are what a cluster may say to a read, too: to one of a log that just ended.
 CLUSTER: Final[Codes] = {
     404: ("object_not_found",),
-    409: ("cluster_conflict",),
-    422: ("cluster_refused",),
     502: ("cluster_auth", "cluster_failed", "cluster_forbidden", "cluster_misconfigured"),
     503: ("cluster_unavailable", "cluster_unreachable"),
     504: ("out_of_time",),
 }
 WRITES: Final[Codes] = {
-    409: ("field_conflict", "namespace_terminating"),
-    422: ("cluster_policy", "quota_exceeded"),
+    409: ("cluster_conflict", "field_conflict", "namespace_terminating"),
+    422: ("cluster_policy", "cluster_refused", "quota_exceeded"),
 }
 DNS: Final[Codes] = {
     502: ("dns_auth", "dns_failed", "dns_misconfigured", "dns_zone_unknown"),
