@@ -1,10 +1,12 @@
 """schemathesis reads the description and tries what it can think of, right and wrong.
 
-Every check of its is on. `make test` gives it a bounded number of examples for each operation;
-SCHEMATHESIS_EXAMPLES asks for more, and for every field of a manifest at its limits.
+Every check of its is on. `make test` gives it a few examples of each operation, always the same;
+`make conformance` gives it SCHEMATHESIS_SECONDS, and then it tries every field of a manifest at its
+limits, and goes on with others than last time until the time is over.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,18 +26,19 @@ from tests.gateway import Gateway, serve
 from tests.harness import Api, Clock, configure_domain
 from tests.manifests import create_deployment_manifest, create_service_manifest
 
-FEW = 5
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", FEW))
+SECONDS = int(os.environ.get("SCHEMATHESIS_SECONDS", "0"))
+FEW, MANY = 5, 50
 
 # What a schema cannot say, so that a request may be right by it and refused all the same.
 KNOWS_MORE = {
     "list_friends": ["400"],  # an identity comes alone
-    "create_friend": ["400"],  # an id on the preferred channel; the names of the clusters
+    # An id on the preferred channel, the names of the clusters; a key that was another request's.
+    "create_friend": ["400", "422"],
     "update_friend": ["400", "412"],  # as above; no If-Match of its own is ever the right one
     "delete_friend": ["400"],  # confirm repeats the id
     "apply": ["400", "422"],  # a dry run does not wait; admission's rules
     "expose": ["400", "422"],  # the names of the domains; reserved and too long host names
-    "provision": ["422"],  # a key that was used for another request
+    "provision": ["422"],  # a key that was another request's
 }
 # A friend, what is theirs, and the name of the pod in the fixture's cluster.
 THERE = {"id": "alice", "agent_id": "mochi", "name": "web", "pod": "talker"}
@@ -65,11 +68,15 @@ def gateway(
 def configuration(url: str) -> schemathesis.Config:
     return schemathesis.Config.from_dict(
         {
-            "seed": 1,
+            **({"max-time": SECONDS} if SECONDS else {"seed": 1}),
             # Of a relative server, schemathesis takes the path as it is.
             "base-url": url,
             "auth": {"openapi": {"bearer": {"bearer": ADMIN_TOKEN}}},
-            "generation": {"max-examples": EXAMPLES, "database": "none", "no-shrink": True},
+            "generation": {
+                "max-examples": MANY if SECONDS else FEW,
+                "database": "none",
+                "no-shrink": True,
+            },
             # More often than not, what is there.
             "dictionaries": {name: {"values": [value]} for name, value in THERE.items()},
             "parameters": {
@@ -80,7 +87,7 @@ def configuration(url: str) -> schemathesis.Config:
             "operations": [
                 {
                     "include-operation-id": name,
-                    "phases": {"coverage": {"enabled": name != "apply" or EXAMPLES > FEW}},
+                    "phases": {"coverage": {"enabled": name != "apply" or SECONDS > 0}},
                     "checks": {
                         "positive_data_acceptance": {"expected-statuses": [*ACCEPTED, *more]}
                     },
@@ -102,6 +109,8 @@ def test_no_request_gets_an_answer_outside_of_the_description(gateway: Gateway) 
     with serve(gateway) as url:
         schema = schemathesis.openapi.from_url(f"{url}/api/openapi.json", config=configuration(url))
         found = [*failures_of(schema)]
+    # What a long run was worth.
+    print(f"\n{gateway.answered.total()} requests: {statuses_of(gateway)}")  # noqa: T201 (its figures)
     assert gateway.undescribed == []
     assert found == []
     assert [each for each in gateway.answered if each[2] >= 500] == []
@@ -109,6 +118,13 @@ def test_no_request_gets_an_answer_outside_of_the_description(gateway: Gateway) 
     succeeded = {(method, path) for method, path, status in gateway.answered if status < 300}
     failed = {(route.method, route.path) for route in ROUTES} - succeeded
     assert failed <= {("DELETE", "/api/friends/{id}")}
+
+
+def statuses_of(gateway: Gateway) -> dict[int, int]:
+    counts: Counter[int] = Counter()
+    for (_, _, status), count in gateway.answered.items():
+        counts[status] += count
+    return dict(sorted(counts.items()))
 
 
 def failures_of(schema: Any) -> Iterator[str]:
