@@ -27,10 +27,12 @@ from tests.manifests import create_deployment_manifest, create_service_manifest
 FRIEND = "/api/friends/alice"
 NAMESPACE = f"{FRIEND}/namespace"
 WEB = create_deployment_manifest("web")
-# What is another in every run: times, ids of requests and operations, ETags, pods' suffixes.
+# What is another in every run: times, ids of requests and operations, ETags, pods' suffixes, and
+# Services' addresses, which a cluster gives out in turn.
 VARYING = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z|[0-9a-f]{11}-[0-9]{8}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}"
     r"-[0-9a-f]{12}|(?<=web-)[a-z0-9]{6,10}-[a-z0-9]{5}"
+    r"|(?<=\"clusterIP\": \")[0-9.]+"
 )
 
 
