@@ -176,7 +176,7 @@ class _OpenCluster:
         call = _Call("PATCH", path, query, manifest, _APPLY, newly_permitted=newly_permitted)
         started = time.monotonic()
         answer, _ = self._exchange(call)
-        _require_success(answer, call)
+        _require_success(answer)
         applied = _parse(answer.body)
         return Applied(
             applied,
@@ -197,12 +197,11 @@ class _OpenCluster:
     def delete(self, ref: ObjectRef) -> bool:
         """See Cluster."""
         path = _path(ref.kind, ref.namespace, ref.name)
-        call = _Call("DELETE", path, [("propagationPolicy", "Background")])
-        answer, tries = self._exchange(call)
+        answer, tries = self._exchange(_Call("DELETE", path, [("propagationPolicy", "Background")]))
         if answer.status == HTTPStatus.NOT_FOUND:
             # Gone on a repeat: an earlier try deleted it and its answer was lost.
             return tries > 1
-        _require_success(answer, call)
+        _require_success(answer)
         return True
 
     def read_log(self, namespace: str, pod: str, query: LogQuery) -> str:
@@ -229,7 +228,7 @@ class _OpenCluster:
     def _call(self, call: "_Call") -> bytes:
         """Return the body of a successful answer; raise our error for any other."""
         answer, _ = self._exchange(call)
-        _require_success(answer, call)
+        _require_success(answer, is_read=call.method == "GET")
         return answer.body
 
     def _exchange(self, call: "_Call") -> tuple[ClusterAnswer, int]:
@@ -374,9 +373,9 @@ def _mapping(value: object) -> JsonObject:
     return value
 
 
-def _require_success(answer: ClusterAnswer, call: _Call) -> None:
+def _require_success(answer: ClusterAnswer, *, is_read: bool = False) -> None:
     if not answer.is_success:
-        raise cluster_error(answer, is_read=call.method == "GET")
+        raise cluster_error(answer, is_read=is_read)
 
 
 def _dry_run(dry_run: bool) -> list[tuple[str, str]]:  # noqa: FBT001 - a pass-through of the port's flag
