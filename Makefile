@@ -20,7 +20,7 @@ WITH_CLUSTER := $(BIN)/python -m infra.controlplane run --
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help dev up down token test test-e2e test-cluster check package deploy doctor store-kubeconfig \
+.PHONY: help dev up down token test conformance test-e2e test-cluster check package deploy doctor store-kubeconfig \
 	store-cloudflare-token mint-token list-tokens revoke-token faults nightly bench lock clean
 
 help:  ## show this
@@ -43,6 +43,10 @@ token: $(READY)  ## mint a token for the local stack: ROLE=admin, or ROLE=agent 
 
 test: $(READY)  ## the fast tests; ARGS go to pytest
 	$(BIN)/pytest -n auto $(ARGS)
+
+conformance: SECONDS = 180
+conformance: $(READY)  ## schemathesis tries the API's description for SECONDS=180; ARGS go to pytest
+	SCHEMATHESIS_SECONDS=$(SECONDS) $(BIN)/pytest -s tests/api/test_conformance.py $(ARGS)
 
 test-e2e: $(READY)  ## deploy to MiniStack and drive it over HTTP; ARGS go to pytest
 	@trap '$(BIN)/python -m infra.local.stack down' EXIT; \

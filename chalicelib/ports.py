@@ -361,7 +361,7 @@ class Workspace(Protocol):
     def put_profile(
         self,
         friend: Friend,
-        profile: JsonObject,
+        profile: Mapping[str, object],
         *,
         dry_run: bool = False,
         is_newest: Callable[[], bool] | None = None,
@@ -375,7 +375,7 @@ class Workspace(Protocol):
     def list_profiles(self) -> Iterator[StoredProfile]:
         """Return which profiles there are, page by page."""
 
-    def has_digest(self, stored: StoredProfile, profile: JsonObject) -> bool:
+    def has_digest(self, stored: StoredProfile, profile: Mapping[str, object]) -> bool:
         """Tell whether a stored profile says this, without reading it."""
 
     def delete_profile(self, friend: Friend) -> None:

@@ -8,7 +8,6 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from chalicelib.routes.table import ROUTES
 from chalicelib.settings import Settings
 from infra.local.cloudflare import CloudflareDouble
 from tests import factories
+from tests.described import ApiAnswer, require_described
 from tests.policies import acting_as
 
 ROOT = Path(__file__).parent.parent
@@ -38,20 +38,6 @@ ENVIRONMENT = {
     "ALLOW_LOOPBACK_CLUSTER": "true",
     "RUN_OPERATION_FUNCTION": "run-operation",
 }
-
-
-@dataclass(frozen=True)
-class ApiAnswer:
-    """What a client sees."""
-
-    status: int
-    headers: Mapping[str, str]
-    text: str
-
-    @property
-    def json(self) -> Any:
-        """The body, parsed."""
-        return json.loads(self.text)
 
 
 class LambdaContext:
@@ -123,7 +109,9 @@ class Api:
             sent[name] = [value] if isinstance(value, str) else value
         event = build_event(method, path, query, sent, body)
         with acting_as("api_handler"):
-            return to_answer(self.app(event, LambdaContext(remaining_seconds)))
+            answer = to_answer(self.app(event, LambdaContext(remaining_seconds)))
+        require_described(method, event["resource"], answer)
+        return answer
 
     def get(self, url: str, **options: Any) -> ApiAnswer:
         """GET."""

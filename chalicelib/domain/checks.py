@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from chalicelib.domain.backends import find_port, is_inside, lacks_port
 from chalicelib.domain.dns import Domain, Record
@@ -11,12 +12,17 @@ from chalicelib.domain.model import Exposure, JsonObject
 from chalicelib.domain.namespace import UID_LABEL, ClusterLayout, all_of_namespace
 from chalicelib.domain.record_plan import build_record, plan_record
 
+if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
+    from chalicelib.domain import shown
+
+Link = Literal["record", "route", "service", "endpoints", "policy"]
+
 
 @dataclass(frozen=True)
 class Check:
     """One link. message, where it is broken, says in one sentence what to do."""
 
-    name: str
+    name: Link
     ok: bool
     message: str | None = None
 
@@ -38,7 +44,7 @@ def check_exposure(  # noqa: PLR0913 - one argument for each thing that is looke
     host name; pods are all of the namespace. Objects without the shape of their kind raise as
     kube_json says.
     """
-    faults = {
+    faults: dict[Link, str | None] = {
         "record": _record_fault(exposure, domain, records),
         "route": _route_fault(exposure, route),
         "service": _service_fault(exposure, service),
@@ -48,9 +54,9 @@ def check_exposure(  # noqa: PLR0913 - one argument for each thing that is looke
     return tuple(Check(name, fault is None, fault) for name, fault in faults.items())
 
 
-def present_exposure(exposure: Exposure, checks: Iterable[Check] | None = None) -> JsonObject:
-    """Return an exposure as the API shows it; without checks, only what is recorded."""
-    shown = {
+def present_exposure(exposure: Exposure) -> "shown.Exposure":
+    """Return an exposure as it is recorded."""
+    return {
         "name": exposure.name,
         "hostname": exposure.hostname,
         "url": f"https://{exposure.hostname}",
@@ -59,14 +65,17 @@ def present_exposure(exposure: Exposure, checks: Iterable[Check] | None = None) 
         "domain": exposure.domain,
         "created_at": exposure.created_at,
     }
-    if checks is None:
-        return shown
-    return shown | {"checks": [_present_check(each) for each in checks]}
 
 
-def _present_check(check: Check) -> JsonObject:
-    shown: JsonObject = {"check": check.name, "ok": check.ok}
-    return shown if check.message is None else shown | {"message": check.message}
+def present_checked(exposure: Exposure, checks: Iterable[Check]) -> "shown.CheckedExposure":
+    """Return an exposure, and whether it works."""
+    return {**present_exposure(exposure), "checks": [_present_check(each) for each in checks]}
+
+
+def _present_check(check: Check) -> "shown.Check":
+    if check.message is None:
+        return {"check": check.name, "ok": check.ok}
+    return {"check": check.name, "ok": check.ok, "message": check.message}
 
 
 def _record_fault(

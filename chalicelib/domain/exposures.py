@@ -6,16 +6,17 @@ is.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from chalicelib.domain.admission.names import is_label_value, is_service_label
+from chalicelib.domain.admission.names import SERVICE_LABEL, is_label_value, is_service_label
 from chalicelib.domain.dns import LONGEST_HOST_NAME, Domain, is_host_name
 from chalicelib.domain.errors import Conflict, Fault, InvalidInput, NotFound
-from chalicelib.domain.fields import FRIEND_ID, invalid_fields, unknown_fields
+from chalicelib.domain.fields import FRIEND_ID, invalid_fields
 from chalicelib.domain.model import Exposure, JsonObject
+from chalicelib.domain.rules import ANY_TEXT, Field, Rule, choice, field_faults, pattern
 
 DEFAULT_PORT: Final = 80
 _LARGEST_PORT: Final = 65535
@@ -49,17 +50,14 @@ def parse_expose(body: JsonObject, domains: Sequence[Domain], friend_id: str) ->
         msg = "No domain is configured, so nothing can be exposed. Ask an admin to set DOMAINS."
         raise InvalidInput(msg, code="no_domain_configured")
     by_name = {each.name: each for each in domains}
-    checks: dict[str, Callable[[object], str | None]] = {
-        "name": partial(_wanted_name_fault, friend_id),
-        "service": _service_fault,
-        "port": _port_fault,
-        "domain": partial(_domain_fault, tuple(by_name)),
-    }
     values = {"port": DEFAULT_PORT, "domain": domains[0].name, **body}
-    faults = unknown_fields(body, tuple(checks))
-    for name, fault_of in checks.items():
-        fault = fault_of(values[name]) if name in values else "is required."
-        if fault:
+    faults = field_faults(body, EXPOSE)
+    broken = {fault.path for fault in faults}
+    for name, fault_of in (
+        ("name", partial(_reserved_fault, friend_id)),
+        ("domain", choice(tuple(by_name)).fault_of),
+    ):
+        if f"/{name}" not in broken and (fault := fault_of(values[name])):
             faults.append(Fault(f"/{name}", f"{name} {fault}"))
     if not faults:
         faults += _length_faults(hostname_of(values["name"], friend_id, values["domain"]))
@@ -122,11 +120,7 @@ def require_valid(exposure: Exposure) -> None:
         raise ValueError(msg)
 
 
-def _wanted_name_fault(friend_id: str, value: object) -> str | None:
-    if not isinstance(value, str):
-        return "must be a string."
-    if fault := exposure_name_fault(value):
-        return fault
+def _reserved_fault(friend_id: str, value: str) -> str | None:
     label = f"{value}-{friend_id}"
     if value in _RESERVED_NAMES or label in _RESERVED_LABELS:
         return "is reserved; choose another name."
@@ -149,11 +143,39 @@ def _port_fault(value: object) -> str | None:
     return f"must be a whole number from 1 to {_LARGEST_PORT}."
 
 
-def _domain_fault(names: Sequence[str], value: object) -> str | None:
-    return None if value in names else f"must be one of: {', '.join(names)}."
-
-
 def _length_faults(hostname: str) -> list[Fault]:
     if len(hostname) <= LONGEST_HOST_NAME:
         return []
     return [Fault("/name", f"name makes a host name of over {LONGEST_HOST_NAME} characters.")]
+
+
+EXPOSURE_NAME: Final = Rule(exposure_name_fault, pattern(_NAME, **{"not": {"pattern": "^..--"}}))
+EXPOSE: Final = (
+    Field(
+        "name",
+        EXPOSURE_NAME,
+        "What the host name starts with: <name>-<friend's id>.<domain>.",
+        required=True,
+    ),
+    Field(
+        "service",
+        Rule(_service_fault, pattern(SERVICE_LABEL, maxLength=63)),
+        "The Service in the friend's namespace that answers.",
+        required=True,
+    ),
+    Field(
+        "port",
+        Rule(
+            _port_fault,
+            {"type": "integer", "minimum": 1, "maximum": _LARGEST_PORT, "default": DEFAULT_PORT},
+        ),
+        "The Service's port.",
+        nullable=False,
+    ),
+    Field(
+        "domain",
+        ANY_TEXT,
+        "One of GET /api/domains; the first if left out.",
+        nullable=False,
+    ),
+)

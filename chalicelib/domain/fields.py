@@ -4,45 +4,31 @@ Each parse collects every fault before it raises, so that a client mends its inp
 """
 
 import re
-import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
+from chalicelib.domain.display_names import DISPLAY_NAME
 from chalicelib.domain.errors import Conflict, Fault, InvalidInput
 from chalicelib.domain.model import Contact, FriendshipStatus, Identity, JsonObject, Platform
+from chalicelib.domain.rules import ANY_TEXT, Field, Rule, choice, field_faults, pattern
+
+if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
+    from chalicelib.domain import shown
 
 FRIEND_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 AGENT_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _RESERVED_IDS: Final = frozenset({"system", "default", "api", "admin", "www"})
-_RESERVED_PREFIXES: Final = ("kube-", "friend-")
+_RESERVED: Final = re.compile(r"^(?:kube|friend)-")
 
 _DISCORD_ID: Final = re.compile(r"[1-9][0-9]{16,19}")
-_PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 # One digit at a time, each with its punctuation, so that no text makes the match slow.
-_PHONE_SPELLING: Final = re.compile(r"\+[1-9](?:[ .-]?\(?[0-9]\)?)*")
+_PHONE: Final = re.compile(r"\+[1-9](?:[ .-]?\(?[0-9]\)?){6,14}")
 _PHONE_PUNCTUATION: Final = str.maketrans("", "", " -.()")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _JID: Final = re.compile(r"([1-9][0-9]{6,14})@(?:s\.whatsapp\.net|c\.us)")
-_LONGEST_ID: Final = 64
-_LONGEST_NAME: Final = 100
-_JOINERS: Final = "\u200c\u200d"
-# Letters and symbols by category that show nothing: Hangul fillers and the empty Braille cell.
-_BLANK_LETTERS: Final = "\u115f\u1160\u2800\u3164\uffa0" + _JOINERS
-# Unicode, section 23.7: never a character, whatever the version.
-_NONCHARACTERS: Final = frozenset(map(chr, range(0xFDD0, 0xFDF0))) | {
-    chr(plane * 0x10000 + last) for plane in range(17) for last in (0xFFFE, 0xFFFF)
-}
-_UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-
-_CONTACT_FIELDS: Final = (
-    "display_name",
-    "discord_id",
-    "signal",
-    "whatsapp",
-    "preferred_channel",
-)
+_SIGNAL: Final = re.compile(f"{_PHONE.pattern}|{_UUID.pattern}")
+_WHATSAPP: Final = re.compile(f"{_PHONE.pattern}|{_JID.pattern}")
 
 
 @dataclass(frozen=True)
@@ -56,16 +42,15 @@ class NewFriend:
 
 def parse_new_friend(body: JsonObject, cluster_names: Sequence[str]) -> NewFriend:
     """Return the friend that the body asks for. Raises InvalidInput with every fault."""
-    faults = unknown_fields(body, ("id", *_CONTACT_FIELDS, "cluster"))
-    faults += _check(body, "id", friend_id_fault, required=True)
-    faults += _check(body, "display_name", _display_name_fault, required=True)
-    faults += _check(body, "cluster", partial(_choice_fault, cluster_names))
-    faults += _contact_faults(body)
+    faults = field_faults(body, NEW_FRIEND)
+    cluster = body.get("cluster")
+    if isinstance(cluster, str) and (fault := choice(cluster_names).fault_of(cluster)):
+        faults.append(Fault("/cluster", f"cluster {fault}"))
     if faults:
         raise invalid_fields(faults)
     contact = Contact(**_contact_values(body))
     _require_reachable(contact)
-    return NewFriend(body["id"], contact, body.get("cluster") or cluster_names[0])
+    return NewFriend(body["id"], contact, cluster or cluster_names[0])
 
 
 def parse_contact_changes(body: JsonObject) -> JsonObject:
@@ -73,13 +58,10 @@ def parse_contact_changes(body: JsonObject) -> JsonObject:
 
     Raises InvalidInput with every fault; the body must name at least one field.
     """
-    faults = unknown_fields(body, _CONTACT_FIELDS)
+    faults = field_faults(body, CONTACT_CHANGES)
     if not body:
-        faults.append(Fault("", f"Name at least one of: {', '.join(_CONTACT_FIELDS)}."))
-    if "display_name" in body and body["display_name"] is None:
-        faults.append(Fault("/display_name", "display_name cannot be cleared."))
-    faults += _check(body, "display_name", _display_name_fault)
-    faults += _contact_faults(body)
+        names = ", ".join(each.name for each in CONTACT_CHANGES)
+        faults.append(Fault("", f"Name at least one of: {names}."))
     if faults:
         raise invalid_fields(faults)
     return _contact_values(body)
@@ -97,9 +79,7 @@ def merge_contact(contact: Contact, changes: JsonObject) -> Contact:
 
 def parse_friendship_status(body: JsonObject) -> FriendshipStatus:
     """Return the status that the body names. Raises InvalidInput with every fault."""
-    faults = unknown_fields(body, ("status",))
-    faults += _check(body, "status", partial(_choice_fault, tuple(FriendshipStatus)), required=True)
-    if faults:
+    if faults := field_faults(body, FRIENDSHIP):
         raise invalid_fields(faults)
     return FriendshipStatus(body["status"])
 
@@ -111,7 +91,7 @@ def friend_id_fault(value: str) -> str | None:
             "must be 1 to 40 lower-case letters, digits and hyphens, "
             "and start and end with a letter or digit."
         )
-    if value in _RESERVED_IDS or value.startswith(_RESERVED_PREFIXES):
+    if value in _RESERVED_IDS or _RESERVED.match(value):
         return "is reserved; choose another id."
     return None
 
@@ -139,12 +119,10 @@ def parse_identity(platform: Platform, value: str) -> Identity:
     """Return the canonical identity behind a platform id as a client writes it.
 
     A phone number's punctuation, a UUID's case and a JID's server do not make another person.
-    Raises InvalidInput, naming the query parameter, when the value is no id on the platform.
+    Raises InvalidInput when the value is no id on the platform.
     """
-    fault = _platform_fault(platform)(value)
-    if fault:
-        hint = " In a URL, write + as %2B." if value.startswith(" ") else ""
-        raise invalid_fields([Fault(f"?{platform.field}", f"{platform.field} {fault}{hint}")])
+    if fault := PLATFORM_IDS[platform].fault_of(value):
+        raise invalid_fields([Fault(f"/{platform.field}", f"{platform.field} {fault}")])
     if platform is Platform.DISCORD:
         return Identity(platform, value)
     if jid := _JID.fullmatch(value):
@@ -154,9 +132,15 @@ def parse_identity(platform: Platform, value: str) -> Identity:
     return Identity(platform, value.translate(_PHONE_PUNCTUATION))
 
 
-def contact_fields(contact: Contact) -> JsonObject:
+def contact_fields(contact: Contact) -> "shown.Contact":
     """Return the contact as the API and profile.json show it; absent values are None."""
-    return asdict(contact)
+    return {
+        "display_name": contact.display_name,
+        "discord_id": contact.discord_id,
+        "signal": contact.signal,
+        "whatsapp": contact.whatsapp,
+        "preferred_channel": contact.preferred_channel,
+    }
 
 
 def names_taken(names: Sequence[str]) -> Conflict:
@@ -168,78 +152,11 @@ def names_taken(names: Sequence[str]) -> Conflict:
 
 
 def _contact_values(body: JsonObject) -> JsonObject:
-    values: JsonObject = {name: body[name] for name in _CONTACT_FIELDS if name in body}
+    names = (each.name for each in CONTACT_CHANGES)
+    values: JsonObject = {name: body[name] for name in names if name in body}
     if values.get("preferred_channel") is not None:
         values["preferred_channel"] = Platform(values["preferred_channel"])
     return values
-
-
-def _contact_faults(body: JsonObject) -> list[Fault]:
-    faults = _check(body, "preferred_channel", partial(_choice_fault, tuple(Platform)))
-    for platform in Platform:
-        faults += _check(body, platform.field, _platform_fault(platform))
-    return faults
-
-
-def _check(
-    body: JsonObject,
-    name: str,
-    fault_of: Callable[[str], str | None],
-    *,
-    required: bool = False,
-) -> list[Fault]:
-    value = body.get(name)
-    if value is None:
-        return [Fault(f"/{name}", f"{name} is required.")] if required else []
-    if not isinstance(value, str):
-        return [Fault(f"/{name}", f"{name} must be a string.")]
-    fault = fault_of(value)
-    return [Fault(f"/{name}", f"{name} {fault}")] if fault else []
-
-
-def unknown_fields(body: JsonObject, known: tuple[str, ...]) -> list[Fault]:
-    """Return a fault for each field of the body that is not known here."""
-    listed = ", ".join(known)
-    return [
-        Fault(f"/{_pointer(name)}", f"{name[:64]!r} cannot be set here. Known fields: {listed}.")
-        for name in body
-        if name not in known
-    ]
-
-
-def _pointer(name: str) -> str:
-    return name[:_LONGEST_ID].replace("~", "~0").replace("/", "~1")
-
-
-def _display_name_fault(value: str) -> str | None:
-    if not 1 <= len(value) <= _LONGEST_NAME or not all(map(_printable, value)):
-        return f"must be 1 to {_LONGEST_NAME} printable characters."
-    if value != value.strip() or not any(map(_visible, value)):
-        return "must not start or end with a space, nor be blank."
-    return None
-
-
-def _printable(char: str) -> bool:
-    # Joiners are invisible, but names in Persian and family emoji are spelled with them.
-    if char in _JOINERS:
-        return True
-    return unicodedata.category(char) not in _UNPRINTABLE and char not in _NONCHARACTERS
-
-
-def _visible(char: str) -> bool:
-    return char not in _BLANK_LETTERS and unicodedata.category(char)[0] in "CLNPS"
-
-
-def _choice_fault(choices: Sequence[str], value: str) -> str | None:
-    return None if value in choices else f"must be one of: {', '.join(choices)}."
-
-
-def _platform_fault(platform: Platform) -> Callable[[str], str | None]:
-    return {
-        Platform.DISCORD: _discord_fault,
-        Platform.SIGNAL: _signal_fault,
-        Platform.WHATSAPP: _whatsapp_fault,
-    }[platform]
 
 
 def _discord_fault(value: str) -> str | None:
@@ -247,21 +164,15 @@ def _discord_fault(value: str) -> str | None:
 
 
 def _signal_fault(value: str) -> str | None:
-    if _is_phone(value) or _UUID.fullmatch(value):
+    if _SIGNAL.fullmatch(value):
         return None
     return "must be a phone number such as +1 555 010 0199, or a UUID."
 
 
 def _whatsapp_fault(value: str) -> str | None:
-    if _is_phone(value) or _JID.fullmatch(value):
+    if _WHATSAPP.fullmatch(value):
         return None
     return "must be a phone number such as +1 555 010 0199, or a JID such as N@s.whatsapp.net."
-
-
-def _is_phone(value: str) -> bool:
-    if len(value) > _LONGEST_ID or not _PHONE_SPELLING.fullmatch(value):
-        return False
-    return _PHONE.fullmatch(value.translate(_PHONE_PUNCTUATION)) is not None
 
 
 def _require_reachable(contact: Contact) -> None:
@@ -278,3 +189,55 @@ def invalid_fields(faults: list[Fault]) -> InvalidInput:
     """Return the error that tells all of the faults, and the first in its sentence."""
     more = f" (And {len(faults) - 1} more: see details.)" if len(faults) > 1 else ""
     return InvalidInput(f"{faults[0].message}{more}", faults=tuple(faults))
+
+
+FRIEND_ID_RULE: Final = Rule(
+    friend_id_fault,
+    pattern(
+        FRIEND_ID,
+        maxLength=40,
+        **{"not": {"anyOf": [{"enum": sorted(_RESERVED_IDS)}, {"pattern": _RESERVED.pattern}]}},
+    ),
+)
+AGENT_ID_RULE: Final = Rule(agent_id_fault, pattern(AGENT_ID, maxLength=63))
+PLATFORM_IDS: Final = {
+    Platform.DISCORD: Rule(_discord_fault, pattern(_DISCORD_ID)),
+    Platform.SIGNAL: Rule(_signal_fault, pattern(_SIGNAL)),
+    Platform.WHATSAPP: Rule(_whatsapp_fault, pattern(_WHATSAPP)),
+}
+
+_DISPLAY_NAME_MEANS: Final = "How the friend is called, as they write it."
+_REACHES: Final = (
+    Field("discord_id", PLATFORM_IDS[Platform.DISCORD], "The friend's user id on Discord."),
+    Field(
+        "signal",
+        PLATFORM_IDS[Platform.SIGNAL],
+        "A phone number (E.164, punctuated or not) or UUID.",
+    ),
+    Field("whatsapp", PLATFORM_IDS[Platform.WHATSAPP], "A phone number, or a JID."),
+    Field(
+        "preferred_channel",
+        choice(tuple(Platform)),
+        "Where to reach the friend; they must have an id there.",
+    ),
+)
+NEW_FRIEND: Final = (
+    Field(
+        "id", FRIEND_ID_RULE, "The friend's id, for good. It names the namespace.", required=True
+    ),
+    Field("display_name", DISPLAY_NAME, _DISPLAY_NAME_MEANS, required=True),
+    *_REACHES,
+    Field("cluster", ANY_TEXT, "One of the API's clusters; the first if left out."),
+)
+CONTACT_CHANGES: Final = (
+    Field("display_name", DISPLAY_NAME, _DISPLAY_NAME_MEANS, nullable=False),
+    *_REACHES,
+)
+FRIENDSHIP: Final = (
+    Field(
+        "status",
+        choice(tuple(FriendshipStatus)),
+        "blocked shuts the agent out; active is what REQUIRE_RELATIONSHIP asks for.",
+        required=True,
+    ),
+)

@@ -13,11 +13,14 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from chalicelib.domain import kinds
 from chalicelib.domain.kinds import Kind, ref_of
 from chalicelib.domain.model import Friend, JsonObject
+
+if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
+    from chalicelib.domain import shown_work
 
 OPERATION_ID: Final = re.compile(r"[0-9a-f]{11}-[0-9]{8}")
 # What others mount or call comes before those who do.
@@ -135,10 +138,14 @@ def rank_manifests(manifests: tuple[JsonObject, ...]) -> list[list[int]]:
     return [rank for rank in ranks if rank]
 
 
-def present_operation(operation: Operation) -> JsonObject:
+def present_operation(operation: Operation) -> "shown_work.Operation":
     """Return an operation as clients see it. Its manifests stay behind: the client has them."""
-    results = [each for each in operation.results if each is not None]
-    shown: JsonObject = {
+    # As they were recorded: what an apply, or a deletion, made of each.
+    results = cast(
+        "list[shown_work.AppliedObject | shown_work.DeletedPart]",
+        [each for each in operation.results if each is not None],
+    )
+    shown: shown_work.Operation = {
         "id": operation.id,
         "type": operation.type,
         "status": operation.status,
@@ -150,5 +157,5 @@ def present_operation(operation: Operation) -> JsonObject:
         "url": operation_path(operation.friend_id, operation.id),
     }
     if operation.error is not None:
-        shown |= {"error": operation.error, "code": operation.code}
+        shown |= {"error": operation.error, "code": operation.code or "failed"}
     return shown

@@ -1,11 +1,16 @@
 """How friends look from outside: the shapes of the contract, built in one place each."""
 
+from typing import TYPE_CHECKING
+
 from chalicelib.domain.checks import present_exposure
 from chalicelib.domain.fields import contact_fields
-from chalicelib.domain.model import Friend, FriendRecord, Friendship, JsonObject
+from chalicelib.domain.model import Friend, FriendRecord, Friendship
+
+if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
+    from chalicelib.domain import shown
 
 
-def present_friend(friend: Friend) -> JsonObject:
+def present_friend(friend: Friend) -> "shown.Friend":
     """Return a friend as the list and the answers of changes show it; absent values are None."""
     return {
         "id": friend.id,
@@ -16,7 +21,7 @@ def present_friend(friend: Friend) -> JsonObject:
     }
 
 
-def present_record(record: FriendRecord) -> JsonObject:
+def present_record(record: FriendRecord) -> "shown.FriendRecord":
     """Return a friend with the profile, the friendships and the exposures."""
     return {
         **present_friend(record.friend),
@@ -26,7 +31,7 @@ def present_record(record: FriendRecord) -> JsonObject:
     }
 
 
-def present_friendship(friendship: Friendship) -> JsonObject:
+def present_friendship(friendship: Friendship) -> "shown.Friendship":
     """Return what one agent is to one friend."""
     return {
         "agent_id": friendship.agent_id,
@@ -36,7 +41,7 @@ def present_friendship(friendship: Friendship) -> JsonObject:
     }
 
 
-def build_profile(friend: Friend) -> JsonObject:
+def build_profile(friend: Friend) -> "shown.Profile":
     """Return what profile.json holds: what agents know of the friend, and where it lives."""
     return {
         "id": friend.id,

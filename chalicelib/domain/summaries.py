@@ -5,12 +5,15 @@ Environment values, arguments and annotations stay behind: they are where secret
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chalicelib.domain.errors import not_understood
 from chalicelib.domain.ingress_routes import match_host
 from chalicelib.domain.kube_json import created_at, cut, dig, last_seen, name_of, true_conditions
 from chalicelib.domain.model import JsonObject
+
+if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
+    from chalicelib.domain import shown_objects as objects
 
 _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 _MOST_EVENTS: Final = 50
@@ -30,7 +33,7 @@ def well_formed() -> Iterator[None]:
         raise not_understood() from error
 
 
-def summarise_pod(pod: JsonObject) -> JsonObject:
+def summarise_pod(pod: JsonObject) -> "objects.Pod":
     """Return one pod's line; reason says why it does not start, or is None. age is a timestamp."""
     containers = _summarise_containers(pod)
     return {
@@ -45,19 +48,27 @@ def summarise_pod(pod: JsonObject) -> JsonObject:
     }
 
 
-def summarise_service(service: JsonObject) -> JsonObject:
+def summarise_service(service: JsonObject) -> "objects.Service":
     """Return one Service's line."""
     spec = service.get("spec", {})
-    shown = ("name", "port", "targetPort", "protocol")
     return {
         "name": name_of(service),
         "type": spec.get("type"),
         "clusterIP": spec.get("clusterIP"),
-        "ports": [{key: port.get(key) for key in shown} for port in spec.get("ports") or []],
+        "ports": [_summarise_port(port) for port in spec.get("ports") or []],
     }
 
 
-def summarise_deployment(deployment: JsonObject) -> JsonObject:
+def _summarise_port(port: JsonObject) -> "objects.ServicePort":
+    return {
+        "name": port.get("name"),
+        "port": port.get("port"),
+        "targetPort": port.get("targetPort"),
+        "protocol": port.get("protocol"),
+    }
+
+
+def summarise_deployment(deployment: JsonObject) -> "objects.Deployment":
     """Return one Deployment's line; replicas is ready/desired."""
     containers = dig(deployment, "spec", "template", "spec", "containers") or [{}]
     desired = dig(deployment, "spec", "replicas")
@@ -70,7 +81,7 @@ def summarise_deployment(deployment: JsonObject) -> JsonObject:
     }
 
 
-def summarise_job(job: JsonObject) -> JsonObject:
+def summarise_job(job: JsonObject) -> "objects.Job":
     """Return one Job's line; completions is succeeded/wanted."""
     conditions = {each["type"] for each in true_conditions(job)}
     status = "Running"
@@ -87,7 +98,7 @@ def summarise_job(job: JsonObject) -> JsonObject:
     }
 
 
-def summarise_cron_job(cron_job: JsonObject) -> JsonObject:
+def summarise_cron_job(cron_job: JsonObject) -> "objects.CronJob":
     """Return one CronJob's line."""
     return {
         "name": name_of(cron_job),
@@ -98,7 +109,7 @@ def summarise_cron_job(cron_job: JsonObject) -> JsonObject:
     }
 
 
-def summarise_quota(quota: JsonObject | None) -> JsonObject | None:
+def summarise_quota(quota: JsonObject | None) -> "objects.Quota | None":
     """Return the quota's limits and use, or None when there is no quota."""
     if quota is None:
         return None
@@ -106,7 +117,7 @@ def summarise_quota(quota: JsonObject | None) -> JsonObject | None:
     return {"hard": hard, "used": dig(quota, "status", "used") or {}}
 
 
-def summarise_ingress_route(route: JsonObject) -> JsonObject:
+def summarise_ingress_route(route: JsonObject) -> "objects.RouteTarget":
     """Return one IngressRoute's line: its first rule's host and service."""
     rules = dig(route, "spec", "routes") or [{}]
     services = rules[0].get("services") or [{}]
@@ -123,7 +134,7 @@ def explain(
     pods: Sequence[JsonObject],
     deployments: Sequence[JsonObject],
     jobs: Sequence[JsonObject],
-) -> list[JsonObject]:
+) -> "list[objects.Event]":
     """Return the warnings about what does not run now, the newest first.
 
     A Deployment whose pods are refused says so only in an event on its ReplicaSet, which is why
@@ -147,7 +158,7 @@ def explain(
     return [_summarise_event(each) for each in newest_first[:_MOST_EVENTS]]
 
 
-def _summarise_event(event: JsonObject) -> JsonObject:
+def _summarise_event(event: JsonObject) -> "objects.Event":
     subject = event.get("involvedObject", {})
     return {
         "kind": subject.get("kind"),
@@ -159,7 +170,7 @@ def _summarise_event(event: JsonObject) -> JsonObject:
     }
 
 
-def _summarise_containers(pod: JsonObject) -> list[JsonObject]:
+def _summarise_containers(pod: JsonObject) -> "list[objects.Container]":
     statuses = {each["name"]: each for each in dig(pod, "status", "containerStatuses") or []}
     return [
         _summarise_container(container, statuses.get(container["name"], {}))
@@ -167,7 +178,7 @@ def _summarise_containers(pod: JsonObject) -> list[JsonObject]:
     ]
 
 
-def _summarise_container(container: JsonObject, status: JsonObject) -> JsonObject:
+def _summarise_container(container: JsonObject, status: JsonObject) -> "objects.Container":
     state = status.get("state") or {}
     name = next(iter(state), None)
     return {
@@ -186,7 +197,7 @@ def _pod_status(pod: JsonObject) -> str:
     return str(dig(pod, "status", "phase") or "Unknown")
 
 
-def _pod_reason(pod: JsonObject, containers: Sequence[JsonObject]) -> str | None:
+def _pod_reason(pod: JsonObject, containers: "Sequence[objects.Container]") -> str | None:
     if _runs(pod):
         return None
     reasons = [each["reason"] for each in containers if each["state"] != "running"]

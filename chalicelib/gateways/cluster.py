@@ -237,7 +237,7 @@ class _OpenCluster:
     def _call(self, call: "_Call") -> bytes:
         """Return the body of a successful answer; raise our error for any other."""
         answer, _ = self._exchange(call)
-        _require_success(answer)
+        _require_success(answer, is_read=call.method == "GET")
         return answer.body
 
     def _exchange(self, call: "_Call") -> tuple[ClusterAnswer, int]:
@@ -385,9 +385,9 @@ def _mapping(value: object) -> JsonObject:
     return value
 
 
-def _require_success(answer: ClusterAnswer) -> None:
+def _require_success(answer: ClusterAnswer, *, is_read: bool = False) -> None:
     if not answer.is_success:
-        raise cluster_error(answer)
+        raise cluster_error(answer, is_read=is_read)
 
 
 def _dry_run(dry_run: bool) -> list[tuple[str, str]]:  # noqa: FBT001 - a pass-through of the port's flag

@@ -81,19 +81,27 @@ class ClusterAnswer:
 NO_ANSWER: Final = ClusterAnswer(0)
 
 
-def cluster_error(answer: ClusterAnswer) -> ApiError:
-    """Return our error for an answer that is not a success."""
+def cluster_error(answer: ClusterAnswer, *, is_read: bool) -> ApiError:
+    """Return our error for an answer that is not a success.
+
+    A read has nothing of a client's that a server could refuse, and nothing that could conflict:
+    when one is invalid, it is between the server and us.
+    """
     status = _status_of(answer)
     if answer.status == HTTPStatus.NOT_FOUND:
         return NotFound("The cluster has no such object.", code="object_not_found")
     if _is_terminating(status):
         return namespace_terminating()
+    if answer.status == HTTPStatus.FORBIDDEN:
+        return _forbidden(status)
+    return _failure(answer) if is_read else _refusal_of(answer, status)
+
+
+def _refusal_of(answer: ClusterAnswer, status: dict[str, Any]) -> ApiError:
     if answer.status == HTTPStatus.CONFLICT:
         return _conflict(status)
     if answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}:
         return _invalid(status)
-    if answer.status == HTTPStatus.FORBIDDEN:
-        return _forbidden(status)
     return _failure(answer)
 
 

@@ -8,7 +8,7 @@ newer one, and what an earlier friend of the same id left behind is always repla
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -38,7 +38,7 @@ class S3Workspace:
     def put_profile(
         self,
         friend: Friend,
-        profile: JsonObject,
+        profile: Mapping[str, object],
         *,
         dry_run: bool = False,
         is_newest: Callable[[], bool] | None = None,
@@ -76,7 +76,7 @@ class S3Workspace:
                 return
             query["ContinuationToken"] = page["NextContinuationToken"]
 
-    def has_digest(self, stored: StoredProfile, profile: JsonObject) -> bool:
+    def has_digest(self, stored: StoredProfile, profile: Mapping[str, object]) -> bool:
         """See Workspace."""
         return stored.digest == _digest_of(_body_of(profile))
 
@@ -149,7 +149,7 @@ def _key_of(friend_id: str) -> str:
     return f"{_PREFIX}{friend_id}/profile.json"
 
 
-def _body_of(profile: JsonObject) -> bytes:
+def _body_of(profile: Mapping[str, object]) -> bytes:
     return json.dumps(profile, ensure_ascii=False, indent=2).encode()
 
 

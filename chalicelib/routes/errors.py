@@ -1,12 +1,14 @@
 """Errors as clients see them: one shape, one status for each class."""
 
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chalicelib.domain import errors
 from chalicelib.domain.errors import ApiError, Fault
-from chalicelib.domain.model import JsonObject
 from chalicelib.routes.http import Answer
+
+if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
+    from chalicelib.domain import shown
 
 STATUSES: Final[dict[type[ApiError], HTTPStatus]] = {
     errors.InvalidInput: HTTPStatus.BAD_REQUEST,
@@ -45,11 +47,12 @@ def error_answer(error: ApiError, request_id: str) -> Answer:
     return Answer(body, status_of(error), headers)
 
 
-def error_body(message: str, code: str, request_id: str) -> JsonObject:
+def error_body(message: str, code: str, request_id: str) -> "shown.Error":
     """Return the one shape of an error, without details."""
     return {"error": message, "code": code, "details": [], "request_id": request_id}
 
 
-def _detail(fault: Fault) -> JsonObject:
-    detail: JsonObject = {"path": fault.path, "message": fault.message}
-    return detail if fault.fix is None else detail | {"fix": list(fault.fix)}
+def _detail(fault: Fault) -> "shown.ErrorDetail":
+    if fault.fix is None:
+        return {"path": fault.path, "message": fault.message}
+    return {"path": fault.path, "message": fault.message, "fix": list(fault.fix)}

@@ -1,20 +1,24 @@
 """Exposures and domains: HTTP in, services/exposure, HTTP out."""
 
 from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from chalicelib.domain.checks import present_exposure
-from chalicelib.domain.exposures import ExposeRequest, exposure_name_fault, parse_expose
-from chalicelib.routes.http import Answer, Request, invalid
+from chalicelib.domain.checks import present_checked
+from chalicelib.domain.exposures import EXPOSURE_NAME, ExposeRequest, parse_expose
+from chalicelib.routes.declarations import DRY_RUN, FRIEND_ID, path_text
+from chalicelib.routes.http import Answer, Request
 from chalicelib.routes.idempotency import Attempt, once
 from chalicelib.routes.services import Services
-from chalicelib.services.exposure import Exposed
+
+if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
+    from chalicelib.domain import shown
+
+NAME: Final = path_text("name", EXPOSURE_NAME, "The exposure's name.")
 
 
 def expose(services: Services, request: Request) -> Answer:
     """POST .../namespace/expose: put a service on the web, and say whether it works."""
-    friend_id = request.friend_id()
-    request.only_parameters("dry_run")
-    dry_run = request.flag("dry_run")
+    friend_id, dry_run = request.get(FRIEND_ID), request.get(DRY_RUN)
     body = request.json_object()
     wanted = parse_expose(body, services.exposures.domains, friend_id)
     permit = partial(services.access.load, request.principal, friend_id)
@@ -23,27 +27,24 @@ def expose(services: Services, request: Request) -> Answer:
 
 
 def list_exposures(services: Services, request: Request) -> Answer:
-    """GET .../namespace/expose: what is on the web, and whether it works."""
-    friend_id = request.friend_id()
-    request.only_parameters()
+    """GET .../namespace/expose: list what is on the web, and whether it works."""
+    friend_id = request.get(FRIEND_ID)
     exposed = services.exposures.list_all(request.principal, friend_id, request.deadline)
-    return Answer([present_exposure(each.exposure, each.checks) for each in exposed])
+    return Answer([present_checked(each.exposure, each.checks) for each in exposed])
 
 
 def unexpose(services: Services, request: Request) -> Answer:
     """DELETE .../namespace/expose/{name}: take it off the web and leave nothing behind."""
-    friend_id, name = request.friend_id(), _name(request)
-    request.only_parameters("dry_run")
-    dry_run = request.flag("dry_run")
-    request.no_body()
+    friend_id, name = request.get(FRIEND_ID), request.get(NAME)
+    dry_run = request.get(DRY_RUN)
     services.exposures.remove(request.principal, friend_id, name, request.deadline, dry_run=dry_run)
     return Answer({"ok": True, "dry_run": True} if dry_run else {"ok": True})
 
 
-def list_domains(services: Services, request: Request) -> Answer:
-    """GET /api/domains: what one may expose on; the first is the default."""
-    request.only_parameters()
-    return Answer([{"name": each.name} for each in services.exposures.domains])
+def list_domains(services: Services, _: Request) -> Answer:
+    """GET /api/domains: list what one may expose on; the first is the default."""
+    body: list[shown.Domain] = [{"name": each.name} for each in services.exposures.domains]
+    return Answer(body)
 
 
 def _expose(
@@ -57,16 +58,8 @@ def _expose(
     exposed = services.exposures.expose(
         request.principal, friend_id, wanted, request.deadline, dry_run=dry_run
     )
-    rehearsed = {"dry_run": True} if dry_run else {}
-    return Answer({"ok": True, **rehearsed, **_present(exposed)})
-
-
-def _present(exposed: Exposed) -> dict[str, object]:
-    return present_exposure(exposed.exposure, exposed.checks)
-
-
-def _name(request: Request) -> str:
-    value = request.path["name"]
-    if fault := exposure_name_fault(value):
-        raise invalid("path:name", f"The name in the path {fault}")
-    return value
+    body: shown.Exposed = {"ok": True, **present_checked(exposed.exposure, exposed.checks)}
+    if dry_run:
+        rehearsed: shown.RehearsedExposure = {**body, "dry_run": True}
+        return Answer(rehearsed)
+    return Answer(body)

@@ -18,6 +18,7 @@ from chalicelib.domain.model import Principal
 from chalicelib.routes.authentication import authenticate
 from chalicelib.routes.errors import error_answer, error_body
 from chalicelib.routes.http import Answer, Request
+from chalicelib.routes.parameters import Sent, read_parameters
 from chalicelib.routes.services import Services
 from chalicelib.routes.table import ROUTES, Access, Route
 
@@ -31,6 +32,8 @@ _HEADERS: Final = {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
+    # A year. Not for subdomains: below a domain of the API's own they may be somebody else's.
+    "Strict-Transport-Security": "max-age=31536000",
 }
 _REFUSALS: Final = {
     405: ("This path does not take this method.", "method_not_allowed"),
@@ -77,17 +80,23 @@ def handle(
         if route.access is not Access.PUBLIC:
             authorization = headers.get("authorization", ())
             caller = authenticate(authorization, services.tokens, services.now)
+        sent = Sent(path, event.get("multiValueQueryStringParameters") or {}, headers)
         request = Request(
             method=route.method,
             route=route.path,
             path=path,
-            query=event.get("multiValueQueryStringParameters") or {},
+            query=sent.query,
             headers=headers,
+            values=read_parameters(route.takes, sent),
             raw_body=_body(event),
             deadline=_deadline(context),
             request_id=request_id,
+            domain_name=str(event["requestContext"].get("domainName") or ""),
+            full_path=str(event["requestContext"].get("path") or ""),
             caller=caller,
         )
+        if route.body is None and route.method != "GET":
+            request.no_body()
         answer = route.view(services, request)
     except ApiError as error:
         answer = error_answer(error, request_id)

@@ -4,35 +4,29 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlencode
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import Fault, InvalidInput, Unauthenticated, UnsupportedMediaType
-from chalicelib.domain.fields import agent_id_fault, friend_id_fault
 from chalicelib.domain.model import JsonObject, Principal
+from chalicelib.routes.parameters import Parameter, Values
 from chalicelib.routes.strict_json import parse_json
 
 _CONTENT_TYPE: Final = re.compile(
     r'application/json[ \t]*(?:;[ \t]*charset[ \t]*=[ \t]*"?utf-8"?[ \t]*)?', re.IGNORECASE
 )
-_NAME_RULE: Final = (
-    "must be 1 to 253 lower-case letters, digits, hyphens and dots, "
-    "with a letter or digit at both ends."
-)
-_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
-_WHOLE_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,63}")
-_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
-_ENTITY_TAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
-_IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Request:
     """A request that has passed authentication, if its route asks for it.
 
-    path and query hold what API Gateway decoded; headers are by lower-case name. Everything in
-    them is hostile until one of these methods has checked it; each raises InvalidInput.
+    domain_name and full_path are the gateway's word for where it was asked, with the stage or the
+    base path that a custom domain maps; empty where it does not say. values are its route's
+    parameters, checked. The rest is hostile until one of these methods has checked it: path and
+    query as API Gateway decoded them, headers by lower-case name.
     """
 
     method: str
@@ -40,9 +34,12 @@ class Request:
     path: Mapping[str, str]
     query: Mapping[str, Sequence[str]]
     headers: Mapping[str, Sequence[str]]
+    values: Values
     raw_body: bytes
     deadline: Deadline
     request_id: str
+    domain_name: str = ""
+    full_path: str = ""
     caller: Principal | None = None
 
     @property
@@ -68,27 +65,9 @@ class Request:
         """
         return f'<?{urlencode(parameters)}>; rel="next"'
 
-    def prefers(self, preference: str) -> bool:
-        """Tell whether a Prefer header asks for this (RFC 7240); what is unknown is ignored."""
-        said = _QUOTED.sub('""', ",".join(self.headers.get("prefer", ())))
-        wishes = (wish.split(";")[0].replace('=""', "").strip().lower() for wish in said.split(","))
-        return preference in wishes
-
-    def friend_id(self) -> str:
-        """Return the friend's id from the path."""
-        value = self.path["id"]
-        return self._checked("id", value, friend_id_fault(value))
-
-    def agent_id(self) -> str:
-        """Return the agent's id from the path."""
-        value = self.path["agent_id"]
-        return self._checked("agent_id", value, agent_id_fault(value))
-
-    def object_name(self, name: str) -> str:
-        """Return the name of a Kubernetes object from the path (RFC 1123 subdomain)."""
-        value = self.path[name]
-        fault = None if is_object_name(value) else _NAME_RULE
-        return self._checked(name, value, fault)
+    def get(self, parameter: Parameter[T]) -> T:
+        """Return the value of a parameter that the request's route declares."""
+        return cast("T", self.values[parameter.name])
 
     def header(self, name: str) -> str | None:
         """Return a header that may come once."""
@@ -96,50 +75,6 @@ class Request:
         if len(values) > 1:
             raise invalid(name, f"{name} may be sent once.")
         return values[0] if values else None
-
-    def only_parameters(self, *known: str) -> None:
-        """Refuse query parameters other than these, and any that comes twice.
-
-        A misspelt dry_run that is ignored is a change that nobody wanted.
-        """
-        listed = ", ".join(known) or "none"
-        faults = [
-            Fault(
-                f"?{name[:64]}", f"The parameter {name[:64]!r} is not known here. Known: {listed}."
-            )
-            for name in self.query
-            if name not in known
-        ]
-        faults += [
-            Fault(f"?{name}", f"{name} may be given once.")
-            for name in known
-            if len(self.query.get(name, ())) > 1
-        ]
-        if faults:
-            raise InvalidInput(faults[0].message, faults=tuple(faults))
-
-    def parameter(self, name: str) -> str | None:
-        """Return a query parameter's text."""
-        values = self.query.get(name)
-        return values[0] if values else None
-
-    def flag(self, name: str) -> bool:
-        """Return a true-or-false parameter; false when it is absent."""
-        value = self.parameter(name)
-        if value not in {None, "true", "false"}:
-            raise invalid(f"?{name}", f"{name} must be true or false.")
-        return value == "true"
-
-    def whole_number(self, name: str, *, least: int, most: int | None = None) -> int | None:
-        """Return a parameter's whole number, in plain ASCII digits."""
-        value = self.parameter(name)
-        if value is None:
-            return None
-        number = int(value) if _WHOLE_NUMBER.fullmatch(value) else least - 1
-        if number < least or (most is not None and number > most):
-            limits = f"from {least}" if most is None else f"from {least} to {most}"
-            raise invalid(f"?{name}", f"{name} must be a whole number {limits}.")
-        return number
 
     def json_value(self) -> Any:  # noqa: ANN401 - any JSON value
         """Return the body, any JSON. Raises UnsupportedMediaType and BodyTooLarge too."""
@@ -167,30 +102,6 @@ class Request:
             msg = "This takes no body; leave it out."
             raise InvalidInput(msg, faults=(Fault("", msg),))
 
-    def entity_tags(self) -> frozenset[str] | None:
-        """Return If-Match's entity tags, or None without the header. Weak tags never match."""
-        value = self.header("If-Match")
-        if value is None:
-            return None
-        tags = [tag.strip() for tag in value.split(",")]
-        if tags != ["*"] and not all(map(_ENTITY_TAG.fullmatch, tags)):
-            raise invalid("If-Match", 'If-Match must be an ETag in double quotes, or "*".')
-        return frozenset(tags)
-
-    def idempotency_key(self) -> str | None:
-        """Return the Idempotency-Key, if there is one."""
-        value = self.header("Idempotency-Key")
-        if value is not None and not _IDEMPOTENCY_KEY.fullmatch(value):
-            message = "Idempotency-Key must be 1 to 255 visible ASCII characters."
-            raise invalid("Idempotency-Key", message)
-        return value
-
-    @staticmethod
-    def _checked(name: str, value: str, fault: str | None) -> str:
-        if fault:
-            raise invalid(f"path:{name}", f"The {name} in the path {fault}")
-        return value
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -205,11 +116,6 @@ class Answer:
         if isinstance(self.body, str):
             return self.body
         return json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
-
-
-def is_object_name(value: str) -> bool:
-    """Tell whether the value may name a Kubernetes object (RFC 1123 subdomain)."""
-    return _NAME.fullmatch(value) is not None and ".." not in value
 
 
 def invalid(path: str, message: str) -> InvalidInput:

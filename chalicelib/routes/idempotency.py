@@ -9,6 +9,7 @@ from typing import Final
 
 from chalicelib.domain.errors import ApiError, InvalidInput, Refused
 from chalicelib.ports import AnswerStore, StoredAnswer
+from chalicelib.routes.declarations import IDEMPOTENCY_KEY
 from chalicelib.routes.errors import error_answer
 from chalicelib.routes.http import Answer, Request
 
@@ -47,7 +48,7 @@ def once(
     a refusal of the request itself (400, 422); other errors depend on the state of the world and
     are decided anew, so that trying again works once that has changed.
     """
-    key = request.idempotency_key()
+    key = request.get(IDEMPOTENCY_KEY)
     if key is None:
         return run(Attempt())
     record = f"{request.principal.token_id}#{key}"

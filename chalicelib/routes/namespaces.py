@@ -1,91 +1,108 @@
 """The namespace's routes: HTTP in, services/namespaces and services/friends, HTTP out."""
 
 from functools import partial
-from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from chalicelib.domain.model import Friend, JsonObject
+from chalicelib.domain.model import Friend
 from chalicelib.domain.plan import Change
 from chalicelib.ports import SecretSummary
-from chalicelib.routes.http import Answer, Request, invalid, is_object_name
+from chalicelib.routes.declarations import (
+    DRY_RUN,
+    FRIEND_ID,
+    OBJECT_NAME,
+    flag,
+    path_text,
+    query_text,
+    whole_number,
+)
+from chalicelib.routes.http import Answer, Request
 from chalicelib.routes.idempotency import Attempt, once
 from chalicelib.routes.services import Services
 from chalicelib.services.namespaces import LogRequest
+
+if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
+    from chalicelib.domain import shown_work
 
 _DEFAULT_TAIL: Final = 100
 _LONGEST_TAIL: Final = 500
 _PLAIN_TEXT: Final = "text/plain"
 
+DEPLOYMENT: Final = path_text("name", OBJECT_NAME, "The deployment's name.")
+POD: Final = path_text("pod", OBJECT_NAME, "The pod's name.")
+TAIL: Final = whole_number(
+    "tail", f"How many lines, from the end: {_DEFAULT_TAIL} if left out, {_LONGEST_TAIL} at most."
+)
+CONTAINER: Final = query_text(
+    "container", OBJECT_NAME, "Which container; the pod's first if left out."
+)
+PREVIOUS: Final = flag("previous", "The log of the run before the last restart.")
+SINCE_SECONDS: Final = whole_number(
+    "since_seconds", "Only what was written in so many seconds.", most=2**31 - 1
+)
+
 
 def provision(services: Services, request: Request) -> Answer:
     """POST .../namespace/provision: make the namespace what it should be."""
-    friend_id = request.friend_id()
-    request.only_parameters("dry_run")
-    dry_run = request.flag("dry_run")
-    request.no_body()
-    friend = services.access.load(request.principal, friend_id).friend
-    run = partial(_provision, services, request, friend, dry_run)
+    friend = _friend(services, request)
+    run = partial(_provision, services, request, friend)
     return once(services.answers, request, None, run)
 
 
 def list_pods(services: Services, request: Request) -> Answer:
-    """GET .../namespace/pods."""
+    """GET .../namespace/pods: list the pods, and why those that do not run do not."""
     return Answer(services.namespaces.list_pods(_friend(services, request), request.deadline))
 
 
 def status(services: Services, request: Request) -> Answer:
-    """GET .../namespace/status: everything about the namespace, and why what does not run."""
+    """GET .../namespace/status: read everything about the namespace, and why what does not run."""
     return Answer(services.namespaces.status(_friend(services, request), request.deadline))
 
 
 def list_secrets(services: Services, request: Request) -> Answer:
-    """GET .../secrets: names, types and keys; never a value."""
+    """GET .../secrets: list names, types and keys; never a value."""
     friend = _friend(services, request)
     secrets = services.namespaces.list_secrets(friend, request.deadline)
     return Answer([_present_secret(each) for each in secrets])
 
 
 def read_log(services: Services, request: Request) -> Answer:
-    """GET .../namespace/logs/{pod}: the end of a container's log, as JSON or plain text."""
-    friend_id = request.friend_id()
-    wanted = _log_request(request)
-    friend = services.access.load(request.principal, friend_id).friend
+    """GET .../namespace/logs/{pod}: read the end of a container's log, as JSON or plain text."""
+    friend, wanted = _friend(services, request), _log_request(request)
     log = services.namespaces.read_log(friend, wanted, request.deadline)
     if _wants_text(request):
         return Answer(log.text, headers={"Content-Type": "text/plain; charset=utf-8"})
-    body = {"pod": log.pod, "container": log.container, "tail": log.tail, "logs": log.text}
+    body: shown_work.Log = {
+        "pod": log.pod,
+        "container": log.container,
+        "tail": log.tail,
+        "logs": log.text,
+    }
     return Answer(body)
 
 
 def delete_deployment(services: Services, request: Request) -> Answer:
-    """DELETE .../namespace/deployments/{name}."""
-    friend_id, name = request.friend_id(), request.object_name("name")
-    request.only_parameters()
-    request.no_body()
-    friend = services.access.load(request.principal, friend_id).friend
-    services.namespaces.delete_deployment(friend, name, request.deadline)
+    """DELETE .../namespace/deployments/{name}: delete it and its pods."""
+    friend = _friend(services, request)
+    services.namespaces.delete_deployment(friend, request.get(DEPLOYMENT), request.deadline)
     return Answer({"ok": True})
 
 
 def _friend(services: Services, request: Request) -> Friend:
-    friend_id = request.friend_id()
-    request.only_parameters()
-    return services.access.load(request.principal, friend_id).friend
+    return services.access.load(request.principal, request.get(FRIEND_ID)).friend
 
 
-def _provision(
-    services: Services,
-    request: Request,
-    friend: Friend,
-    dry_run: bool,  # noqa: FBT001 - bound by position in partial
-    _: Attempt,
-) -> Answer:
+def _provision(services: Services, request: Request, friend: Friend, _: Attempt) -> Answer:
+    dry_run = request.get(DRY_RUN)
     changes = services.friends.provision(friend, request.deadline, dry_run=dry_run)
-    objects = [_present_change(change) for change in changes]
-    return Answer({"ok": True, "namespace": friend.namespace, "objects": objects}, HTTPStatus.OK)
+    body: shown_work.Provisioned = {
+        "ok": True,
+        "namespace": friend.namespace,
+        "objects": [_present_change(change) for change in changes],
+    }
+    return Answer(body)
 
 
-def _present_change(change: Change) -> JsonObject:
+def _present_change(change: Change) -> "shown_work.ProvisionedObject":
     return {
         "kind": change.ref.kind.name,
         "name": change.ref.name,
@@ -93,7 +110,7 @@ def _present_change(change: Change) -> JsonObject:
     }
 
 
-def _present_secret(secret: SecretSummary) -> JsonObject:
+def _present_secret(secret: SecretSummary) -> "shown_work.Secret":
     return {
         "name": secret.name,
         "type": secret.type,
@@ -103,18 +120,12 @@ def _present_secret(secret: SecretSummary) -> JsonObject:
 
 
 def _log_request(request: Request) -> LogRequest:
-    pod = request.object_name("pod")
-    request.only_parameters("tail", "container", "previous", "since_seconds")
-    container = request.parameter("container")
-    if container is not None and not is_object_name(container):
-        raise invalid("?container", "container must be the name of a container of the pod.")
-    tail = request.whole_number("tail", least=1) or _DEFAULT_TAIL
     return LogRequest(
-        pod=pod,
-        tail=min(tail, _LONGEST_TAIL),
-        container=container,
-        previous=request.flag("previous"),
-        since_seconds=request.whole_number("since_seconds", least=1, most=2**31 - 1),
+        pod=request.get(POD),
+        tail=min(request.get(TAIL) or _DEFAULT_TAIL, _LONGEST_TAIL),
+        container=request.get(CONTAINER),
+        previous=request.get(PREVIOUS),
+        since_seconds=request.get(SINCE_SECONDS),
     )
 
 

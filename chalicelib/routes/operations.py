@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chalicelib.domain.admission import MOST_MANIFESTS, admit
 from chalicelib.domain.errors import Conflict
-from chalicelib.domain.model import JsonObject
 from chalicelib.domain.operations import (
     OPERATION_ID,
     Operation,
@@ -15,35 +14,86 @@ from chalicelib.domain.operations import (
     operation_path,
     present_operation,
 )
+from chalicelib.domain.rules import Rule
 from chalicelib.domain.tiers import DEFAULT_TIER, TIERS
+from chalicelib.routes.declarations import (
+    DRY_RUN,
+    FRIEND_ID,
+    PREFER,
+    RESPOND_ASYNC,
+    flag,
+    matching,
+    path_text,
+    query_text,
+    whole_number,
+)
 from chalicelib.routes.errors import error_body
 from chalicelib.routes.http import Answer, Request, invalid
 from chalicelib.routes.idempotency import Attempt, once
+from chalicelib.routes.parameters import Parameter, Place
 from chalicelib.routes.services import Services
 from chalicelib.services.operations import ApplyRequest
 
+if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
+    from chalicelib.domain import shown_work
+
 _READY: Final = "ready"
-_RESPOND_ASYNC: Final = "respond-async"
 _USUAL_PAGE: Final = 20
 _LARGEST_PAGE: Final = 50
+
+WAIT: Final = Parameter[bool](
+    "wait",
+    Place.QUERY,
+    Rule(
+        lambda text: None if text == _READY else "must be ready, or be left out.",
+        {"type": "string", "enum": [_READY]},
+    ),
+    "ready: answer 202, and have the operation follow rollouts and Jobs to their end.",
+    bool,
+    default=False,
+)
+HARDEN: Final = flag("harden", "Fill in what the restricted Pod Security Standard requires.")
+LIMIT: Final = whole_number(
+    "limit", f"The most operations on the page; {_USUAL_PAGE} if left out.", most=_LARGEST_PAGE
+)
+CURSOR: Final = query_text(
+    "cursor",
+    matching(OPERATION_ID, "must be the one from the Link header of the page before."),
+    "Where the page starts: from the Link header of the page before.",
+)
+OPERATION: Final = path_text(
+    "operation_id",
+    matching(OPERATION_ID, "must be an id that an apply has answered with."),
+    "The operation's id.",
+)
+CONFIRM: Final = Parameter[str](
+    "confirm",
+    Place.QUERY,
+    FRIEND_ID.rule,
+    "The friend's id once more, because a deletion cannot be undone.",
+    str,
+    "",
+    required=True,
+)
 
 
 def apply(services: Services, request: Request) -> Answer:
     """POST .../namespace/apply: admit everything, then apply it now or hand it on."""
-    friend_id = request.friend_id()
-    request.only_parameters("dry_run", "harden", "wait")
-    dry_run, harden, wait = request.flag("dry_run"), request.flag("harden"), _wait(request)
+    friend_id = request.get(FRIEND_ID)
+    dry_run, wait = request.get(DRY_RUN), request.get(WAIT)
     if dry_run and wait:
         raise invalid("?wait", "A dry run answers at once: leave wait out.")
     body = request.json_value()
     # Every friend has this tier; admission needs nothing of the row, so it asks nobody.
     tier = TIERS[DEFAULT_TIER]
-    manifests = admit(_manifests_in(body), friend_id=friend_id, tier=tier, harden=harden)
+    manifests = admit(
+        _manifests_in(body), friend_id=friend_id, tier=tier, harden=request.get(HARDEN)
+    )
     wanted = ApplyRequest(
         friend_id=friend_id,
         manifests=manifests,
         wait=wait,
-        respond_async=request.prefers(_RESPOND_ASYNC),
+        respond_async=RESPOND_ASYNC in request.get(PREFER),
     )
     permit = partial(services.access.load, request.principal, friend_id)
     run = partial(_rehearse if dry_run else _apply, services, request, wanted)
@@ -51,23 +101,17 @@ def apply(services: Services, request: Request) -> Answer:
 
 
 def get_operation(services: Services, request: Request) -> Answer:
-    """GET .../operations/{operation_id}: how far an operation is."""
-    friend_id, identifier = request.friend_id(), _operation_id(request)
-    request.only_parameters()
+    """GET .../operations/{operation_id}: read how far an operation is."""
+    friend_id, identifier = request.get(FRIEND_ID), request.get(OPERATION)
     operation = services.operations.get(request.principal, friend_id, identifier)
     headers = {} if operation.status.is_final else {"Retry-After": "2"}
     return Answer(present_operation(operation), headers=headers)
 
 
 def list_operations(services: Services, request: Request) -> Answer:
-    """GET .../operations: the newest first."""
-    friend_id = request.friend_id()
-    request.only_parameters("limit", "cursor")
-    limit = request.whole_number("limit", least=1, most=_LARGEST_PAGE) or _USUAL_PAGE
-    before = request.parameter("cursor")
-    if before is not None and not OPERATION_ID.fullmatch(before):
-        raise invalid("?cursor", "cursor must be the one from the Link header of the page before.")
-    friend = services.access.load(request.principal, friend_id).friend
+    """GET .../operations: list them, the newest first."""
+    limit, before = request.get(LIMIT) or _USUAL_PAGE, request.get(CURSOR)
+    friend = services.access.load(request.principal, request.get(FRIEND_ID)).friend
     found = services.operations.list_newest(friend, limit=limit + 1, before=before)
     page, headers = found[:limit], {}
     if len(found) > limit:
@@ -76,12 +120,9 @@ def list_operations(services: Services, request: Request) -> Answer:
 
 
 def delete_friend(services: Services, request: Request) -> Answer:
-    """DELETE /api/friends/{id}?confirm={id}: the friend, and all that is theirs, on its way out."""
-    friend_id = request.friend_id()
-    request.only_parameters("confirm", "dry_run")
-    dry_run = request.flag("dry_run")
-    request.no_body()
-    if request.parameter("confirm") != friend_id:
+    """DELETE /api/friends/{id}?confirm={id}: begin to delete them and all that is theirs."""
+    friend_id, dry_run = request.get(FRIEND_ID), request.get(DRY_RUN)
+    if request.get(CONFIRM) != friend_id:
         message = "Repeat the friend's id as ?confirm=<id>: a deletion cannot be undone."
         raise invalid("?confirm", message)
     operation = services.operations.delete(request.principal, friend_id, dry_run=dry_run)
@@ -109,7 +150,8 @@ def _as_dry_run(answer: Answer) -> Answer:
 def _answer(request: Request, operation: Operation) -> Answer:
     shown = present_operation(operation)
     if operation.status is OperationStatus.SUCCEEDED:
-        return Answer({"ok": True, "operation": shown, "results": shown["results"]})
+        body: shown_work.Applied = {"ok": True, "operation": shown, "results": shown["results"]}
+        return Answer(body)
     if operation.status is OperationStatus.FAILED:
         return _failure(request, operation, shown)
     return _accepted(request, operation)
@@ -118,22 +160,25 @@ def _answer(request: Request, operation: Operation) -> Answer:
 def _accepted(request: Request, operation: Operation) -> Answer:
     path = operation_path(operation.friend_id, operation.id)
     headers = {"Location": request.reference_to(path), "Retry-After": "2"}
-    if request.prefers(_RESPOND_ASYNC):
-        headers["Preference-Applied"] = _RESPOND_ASYNC
-    body = {"ok": True, "operation": present_operation(operation)}
+    if RESPOND_ASYNC in request.get(PREFER):
+        headers["Preference-Applied"] = RESPOND_ASYNC
+    body: shown_work.Accepted = {"ok": True, "operation": present_operation(operation)}
     return Answer(body, HTTPStatus.ACCEPTED, headers)
 
 
-def _failure(request: Request, operation: Operation, shown: JsonObject) -> Answer:
+def _failure(request: Request, operation: Operation, shown: "shown_work.Operation") -> Answer:
     """Return the refusal of some objects, with what became of each; raise what concerns all."""
     if not shown["results"]:
         raise Conflict(operation.error or "", code=operation.code)
-    body = error_body(operation.error or "", operation.code or "", request.request_id)
-    body |= {"ok": False, "operation": shown, "results": shown["results"]}
+    body: shown_work.ObjectsRefused = {
+        **error_body(operation.error or "", operation.code or "", request.request_id),
+        "ok": False,
+        "operation": shown,
+        "results": shown["results"],
+    }
+    failed = [each for each in shown["results"] if each["status"] == "failed"]
     body["details"] = [
-        {"path": f"{each['kind']}/{each['name']}", "message": each["error"]}
-        for each in shown["results"]
-        if each["status"] == "failed"
+        {"path": f"{each['kind']}/{each['name']}", "message": each["error"]} for each in failed
     ]
     return Answer(body, HTTPStatus.UNPROCESSABLE_ENTITY)
 
@@ -151,18 +196,3 @@ def _manifests_in(body: object) -> Sequence[tuple[str, object]]:
         return [(at, manifests)]
     message = 'The body must be a manifest, an array of manifests, or {"manifests": [...]}.'
     raise invalid(at, message)
-
-
-def _wait(request: Request) -> bool:
-    value = request.parameter("wait")
-    if value not in {None, _READY}:
-        raise invalid("?wait", "wait must be ready, or be left out.")
-    return value == _READY
-
-
-def _operation_id(request: Request) -> str:
-    value = request.path["operation_id"]
-    if not OPERATION_ID.fullmatch(value):
-        message = "The operation_id in the path must be an id that an apply has answered with."
-        raise invalid("path:operation_id", message)
-    return value

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import Literal
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import (
@@ -52,12 +53,15 @@ from chalicelib.services.stale import retry_stale
 _LOOK_SECONDS = 8.0
 
 
+Part = Literal["namespace", "profile"]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A recorded friend, and why parts of its world could not be converged yet, by part."""
 
     friend: Friend
-    pending: Mapping[str, ApiError]
+    pending: Mapping[Part, ApiError]
 
 
 @dataclass(frozen=True)
@@ -221,14 +225,14 @@ class Friends:
         return None
 
     def _converge(self, friend: Friend, provision: Callable[[], object]) -> Outcome:
-        parts: dict[str, Callable[[], object]] = {
+        parts: dict[Part, Callable[[], object]] = {
             "namespace": provision,
             "profile": partial(self._put_profile, friend),
         }
         pending = self._pending(parts)
         return Outcome(friend if pending else self.store.mark(friend, Phase.READY), pending)
 
-    def _pending(self, parts: Mapping[str, Callable[[], object]]) -> dict[str, ApiError]:
+    def _pending(self, parts: Mapping[Part, Callable[[], object]]) -> dict[Part, ApiError]:
         failures = side_by_side([partial(_failure_of, part) for part in parts.values()])
         return {name: failure for name, failure in zip(parts, failures, strict=True) if failure}
 

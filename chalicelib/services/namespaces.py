@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from chalicelib.domain import kinds
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.ingress_routes import route_problem
 from chalicelib.domain.kinds import ObjectRef
-from chalicelib.domain.model import Friend, JsonObject
+from chalicelib.domain.model import Friend
 from chalicelib.domain.namespace import QUOTA_NAME
 from chalicelib.domain.pod_logs import choose_container, require_log
 from chalicelib.domain.summaries import (
@@ -25,6 +26,9 @@ from chalicelib.domain.summaries import (
 from chalicelib.ports import Cluster, Clusters, LogQuery, SecretSummary
 from chalicelib.services.concurrency import side_by_side
 from chalicelib.services.reads import get_as_list
+
+if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
+    from chalicelib.domain import shown_objects as objects
 
 _STATUS_KINDS = (
     kinds.POD,
@@ -64,13 +68,13 @@ class Namespaces:
 
     clusters: Clusters
 
-    def list_pods(self, friend: Friend, deadline: Deadline) -> list[JsonObject]:
+    def list_pods(self, friend: Friend, deadline: Deadline) -> "list[objects.Pod]":
         """Return the pods' lines."""
         pods = self._open(friend, deadline).list_all(kinds.POD, friend.namespace)
         with well_formed():
             return [summarise_pod(pod) for pod in pods]
 
-    def status(self, friend: Friend, deadline: Deadline) -> JsonObject:
+    def status(self, friend: Friend, deadline: Deadline) -> "objects.NamespaceStatus":
         """Return everything about the namespace, in the time of the slowest read."""
         cluster = self._open(friend, deadline)
         quota = ObjectRef(kinds.RESOURCE_QUOTA, QUOTA_NAME, friend.namespace)

@@ -40,6 +40,8 @@ Call = Callable[[Api], Any]
 # request: (DynamoDB, cluster, S3, Secrets Manager, Lambda, Cloudflare)
 BUDGET: dict[str, tuple[Call, tuple[int, int, int, int, int, int]]] = {
     "health": (lambda api: api.get("/api/health"), (0, 0, 0, 0, 0, 0)),
+    "the description": (lambda api: api.get("/api/openapi.json"), (0, 0, 0, 0, 0, 0)),
+    "the reference page": (lambda api: api.get("/api/docs"), (0, 0, 0, 0, 0, 0)),
     "list friends, admin": (lambda api: api.get("/api/friends"), (1, 0, 0, 0, 0, 0)),
     "list friends, agent": (
         lambda api: api.get("/api/friends", token=AGENT_TOKEN),

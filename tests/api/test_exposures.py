@@ -458,7 +458,7 @@ def test_l06_a_lease_whose_answer_was_lost_is_given_back(
     def fail(*arguments: Any) -> None:
         if commits:
             method(*arguments)
-        raise UpstreamUnreachable("DynamoDB is busy.")
+        raise UpstreamUnreachable("DynamoDB is busy.", code="dynamodb_busy")
 
     def act() -> Any:
         return api.post(EXPOSE, APP) if step == "claim" else api.delete(f"{EXPOSE}/my-app")

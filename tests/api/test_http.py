@@ -1,7 +1,9 @@
 """What every route does alike: bodies, parameters, errors, ids. Threats D, E and F07."""
 
+import itertools
 import json
 import logging
+import re
 from typing import Any
 
 import boto3
@@ -11,6 +13,7 @@ from chalicelib.logs import JsonFormatter
 from chalicelib.routes.table import ROUTES
 from chalicelib.services.friends import Friends
 from infra.local.cluster import ClusterDouble
+from tests.cluster_client import ClusterClient, create_pod, wait_until
 from tests.factories import ADMIN_TOKEN, create_friend_body
 from tests.harness import Api
 
@@ -33,9 +36,19 @@ def test_every_answer_carries_its_request_id_and_is_not_stored(api: Api) -> None
     for answer in (api.get("/api/friends"), api.get("/api/friends/bob"), api.get("/api/health")):
         assert answer.headers["X-Request-Id"]
         assert answer.headers["Cache-Control"] == "no-store"
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Content-Type"] == JSON
     assert api.get("/api/friends/bob").json["request_id"]
+
+
+def test_no_answer_may_be_sniffed_stored_or_had_in_the_clear(api: Api) -> None:
+    """Every method on every path, with a token and without: also Chalice's own refusals."""
+    urls = {re.sub(r"\{\w+\}", "alice", route.path) for route in ROUTES}
+    methods = ("GET", "POST", "PUT", "DELETE", "PATCH")
+    for method, url, token in itertools.product(methods, urls, (None, ADMIN_TOKEN)):
+        headers = api.call(method, url, token=token).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
 def test_every_error_has_one_shape(api: Api) -> None:
@@ -285,6 +298,27 @@ def test_l08_a_passing_fault_of_the_cluster_is_not_seen(api: Api, kube: ClusterD
     for fault in faults:
         kube.fail_next(**fault)
         assert api.get("/api/friends/alice/namespace/pods").status == 200
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("path", ["namespace/pods", "namespace/status", "secrets"])
+def test_a_read_that_the_cluster_refuses_is_no_fault_of_the_clients(
+    api: Api, kube: ClusterDouble, status: int, path: str
+) -> None:
+    api.register_friend()
+    kube.fail_next(status=status, times=99)
+    answer = api.get(f"/api/friends/alice/{path}")
+    assert (answer.status, answer.json["code"]) == (502, "cluster_failed")
+
+
+def test_a_log_that_ended_while_it_was_asked_for_is_502(api: Api, kube: ClusterDouble) -> None:
+    api.register_friend()
+    cluster = ClusterClient(kube.kubeconfig())
+    cluster.create(create_pod("web"))
+    wait_until(lambda: api.get("/api/friends/alice/namespace/pods").json[0]["ready"])
+    kube.fail_next(status=400, match="/log")
+    answer = api.get("/api/friends/alice/namespace/logs/web")
+    assert (answer.status, answer.json["code"]) == (502, "cluster_failed")
 
 
 def test_out_of_time_is_504(api: Api, kube: ClusterDouble) -> None:

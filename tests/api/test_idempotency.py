@@ -85,7 +85,7 @@ def test_h04_a_key_that_was_given_back_takes_up_no_other_request(
     with monkeypatch.context() as patch:
 
         def be_away(*_: object) -> None:
-            raise UpstreamUnreachable("DynamoDB is away.")
+            raise UpstreamUnreachable("DynamoDB is away.", code="dynamodb_unreachable")
 
         patch.setattr(DynamoFriendStore, "mark", be_away)
         assert api.post("/api/friends", create_friend_body(), headers=KEY).status == 503
@@ -151,7 +151,7 @@ def test_a_key_that_cannot_be_given_back_hides_no_error(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise UpstreamUnreachable("DynamoDB is busy.")
+        raise UpstreamUnreachable("DynamoDB is busy.", code="dynamodb_busy")
 
     monkeypatch.setattr(DynamoAnswerStore, "release", fail)
     answer = api.post("/api/friends/zoe/namespace/provision", headers=KEY)

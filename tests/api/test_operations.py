@@ -431,7 +431,7 @@ def test_l06_whatever_dynamodb_does_the_operation_is_driven(
     def fail(*arguments: Any, **options: Any) -> None:
         if commits:
             method(*arguments, **options)
-        raise UpstreamUnreachable("DynamoDB is busy.")
+        raise UpstreamUnreachable("DynamoDB is busy.", code="dynamodb_busy")
 
     with monkeypatch.context() as patch:
         patch.setattr(DynamoOperationStore, step, fail)

@@ -75,6 +75,16 @@ def test_health_is_public() -> None:
     assert (answer.status_code, answer.json()) == (200, {"ok": True})
 
 
+def test_the_description_says_where_the_api_is_served() -> None:
+    url = f"{os.environ['API_URL']}/api/openapi.json"
+    document = requests.get(url, timeout=TIMEOUT_SECONDS).json()
+    (server,) = document["servers"]
+    assert urljoin(url, server["url"]).rstrip("/") == os.environ["API_URL"]
+    page = requests.get(urljoin(url, "docs"), timeout=TIMEOUT_SECONDS)
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none';")
+    assert page.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
 def test_a_registered_friend_has_a_row_a_namespace_and_a_profile(
     agent: Client, friend: str
 ) -> None:

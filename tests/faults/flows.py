@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chalicelib.services.worker import Interrupted
+from tests.described import ApiAnswer
 from tests.factories import AGENT_TOKEN
 from tests.facts import fact_of_contact
 from tests.faults.drift import plant_drift, spoil_namespace
-from tests.harness import Api, ApiAnswer
+from tests.harness import Api
 from tests.manifests import (
     create_config_map_manifest,
     create_deployment_manifest,

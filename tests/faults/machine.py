@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from chalicelib.services.worker import Interrupted
+from tests.described import ApiAnswer
 from tests.factories import ADMIN_TOKEN, AGENT_TOKEN
 from tests.facts import fact_of_contact, facts_in
 from tests.faults.applied import find_deviations, operations_of
@@ -33,7 +34,6 @@ from tests.faults.model import (
 )
 from tests.faults.modes import Mode
 from tests.faults.trial import MOST_PASSES, UNTIL_LEASES_ARE_OVER_SECONDS, reconcile
-from tests.harness import ApiAnswer
 from tests.invariants import find_problems
 from tests.manifests import create_config_map_manifest, create_service_manifest
 from tests.observed import Observed

@@ -12,7 +12,7 @@ LONGEST_LABEL: Final = 63
 LONGEST_SUBDOMAIN: Final = 253
 
 _DNS_LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
-_SERVICE_LABEL: Final = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
+SERVICE_LABEL: Final = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(
     r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"
 )
@@ -34,7 +34,7 @@ def is_dns_label(text: str) -> bool:
 
 def is_service_label(text: str) -> bool:
     """Whether this may be a DNS label that starts with a letter (RFC 1035)."""
-    return len(text) <= LONGEST_LABEL and _SERVICE_LABEL.fullmatch(text) is not None
+    return len(text) <= LONGEST_LABEL and SERVICE_LABEL.fullmatch(text) is not None
 
 
 def is_subdomain(text: str, longest: int = LONGEST_SUBDOMAIN) -> bool:

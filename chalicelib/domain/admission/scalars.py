@@ -20,13 +20,19 @@ class Scalar:
 
     expected completes the sentence "it must be ...". mend returns the value if it is one, else
     the one that it plainly means, or MISSING. Values of exactly the type scalar need no mending.
+    choices are the words that it may be, where it is one of some.
     """
 
     def __init__(
-        self, expected: str, mend: Callable[[object], object], scalar: type | None = None
+        self,
+        expected: str,
+        mend: Callable[[object], object],
+        scalar: type | None = None,
+        choices: tuple[str, ...] = (),
     ) -> None:
         """Say what the value is."""
         self.scalar = scalar
+        self.choices = choices
         self._expected = expected
         self._mend = mend
 
@@ -47,7 +53,7 @@ def words(*choices: str) -> Scalar:
     def mend(value: object) -> object:
         return by_lower.get(value.lower(), MISSING) if isinstance(value, str) else MISSING
 
-    return Scalar(f"one of: {joined(choices)}", mend)
+    return Scalar(f"one of: {joined(choices)}", mend, choices=choices)
 
 
 def _text(value: object) -> object:

@@ -99,13 +99,13 @@ class MapOf:
 
     def __init__(self, shape: Shape) -> None:
         """Say what every value is."""
-        self._shape = shape
+        self.shape = shape
 
     def read(self, value: object, path: Path, reader: Reader) -> object:
         """Return a copy that has the members which are well-typed."""
         if not isinstance(value, dict):
             return reader.wrong_type(path, "an object")
-        shape, scalar, copy = self._shape, self._shape.scalar, {}
+        shape, scalar, copy = self.shape, self.shape.scalar, {}
         for key, item in value.items():
             if type(item) is scalar:
                 copy[key] = item
@@ -125,7 +125,7 @@ class ListOf:
 
     def __init__(self, shape: Shape, keys: tuple[str, ...] = ()) -> None:
         """Say what every item is."""
-        self._shape = shape
+        self.shape = shape
         self._keys = keys
 
     def read(self, value: object, path: Path, reader: Reader) -> object:
@@ -134,7 +134,7 @@ class ListOf:
             return reader.wrong_type(path, "a list")
         if len(value) > MOST_ITEMS:
             return reader.wrong_type(path, f"a list of {MOST_ITEMS} items at most")
-        shape, scalar = self._shape, self._shape.scalar
+        shape, scalar = self.shape, self.shape.scalar
         copy = [
             item if type(item) is scalar else shape.read(item, (path, index), reader)
             for index, item in enumerate(value)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.checks import Check, check_exposure, present_exposure
+from chalicelib.domain.checks import Check, check_exposure, present_checked, present_exposure
 from chalicelib.domain.ingress_routes import build_ingress_route
 from chalicelib.domain.namespace import NETWORK_POLICY_NAME, build_namespace_objects
 from tests.exposures import HOST, create_domain, create_exposure, create_record
@@ -205,8 +205,8 @@ def test_an_exposure_is_shown_with_its_url() -> None:
 
 
 def test_checks_are_shown_with_a_message_where_they_fail() -> None:
-    shown = present_exposure(EXPOSURE, check(route=None))
+    shown = present_checked(EXPOSURE, check(route=None))
     assert shown["checks"][0] == {"check": "record", "ok": True}
     assert shown["checks"][1]["check"] == "route"
     assert set(shown["checks"][1]) == {"check", "ok", "message"}
-    assert present_exposure(EXPOSURE, [])["checks"] == []
+    assert present_checked(EXPOSURE, [])["checks"] == []

@@ -306,7 +306,7 @@ _MODEL = re.compile(r"V1\w+")
 def compare(shape: Any, type_name: str, seen: set[str]) -> None:
     """Assert that a shape has the fields of an official model, and theirs."""
     match = _MODEL.search(type_name)
-    shape = vars(shape).get("_shape", shape)
+    shape = vars(shape).get("shape", shape)
     if not isinstance(shape, Struct):
         assert shape is ANYTHING or not match, type_name
         return
@@ -331,7 +331,7 @@ def test_a15_every_field_that_kubernetes_has_is_known(kind: Any) -> None:
 
 def unread_members(shape: Any, at: tuple[str, ...], seen: set[int]) -> list[tuple[str, ...]]:
     """Return where a shape leaves a value to a rule."""
-    shape = vars(shape).get("_shape", shape)
+    shape = vars(shape).get("shape", shape)
     if not isinstance(shape, Struct) or id(shape) in seen:
         return []
     seen.add(id(shape))

@@ -1,0 +1,145 @@
+"""What clients are shown of operations and of what is in a namespace, as types. See shown."""
+
+from typing import Literal, NotRequired, TypedDict
+
+from chalicelib.domain.operations import DeletionStep, OperationStatus, OperationType
+from chalicelib.domain.plan import Result
+from chalicelib.domain.shown import Error, Ok
+
+Kind = Literal["ConfigMap", "CronJob", "Deployment", "Job", "Service"]
+
+
+class ProvisionedObject(TypedDict):
+    """What became of one object of the namespace's own; with dry_run, what would."""
+
+    kind: str
+    name: str
+    result: Result
+
+
+class Provisioned(Ok):
+    """The namespace as it should be."""
+
+    namespace: str
+    objects: list[ProvisionedObject]
+
+
+class AppliedObject(TypedDict):
+    """What became of one manifest. ready, reason and message come with wait=ready."""
+
+    kind: Kind
+    name: str
+    status: Literal["applied", "failed"]
+    change: NotRequired[Result]
+    generation: NotRequired[int]
+    ready: NotRequired[bool]
+    reason: NotRequired[str]
+    message: NotRequired[str]
+    error: NotRequired[str]
+    code: NotRequired[str]
+
+
+class DeletedPart(TypedDict):
+    """One part of a friend that is gone."""
+
+    step: DeletionStep
+    status: Literal["done"]
+
+
+class Progress(TypedDict):
+    """How many of the operation's objects or parts are done."""
+
+    done: int
+    total: int
+
+
+class OperationState(TypedDict):
+    """How far the work is. error and code come with failed."""
+
+    type: OperationType
+    status: OperationStatus
+    progress: Progress
+    results: list[AppliedObject | DeletedPart]
+    created_at: str
+    finished_at: str | None
+    requested_by: str
+    error: NotRequired[str]
+    code: NotRequired[str]
+
+
+class Operation(OperationState):
+    """An accepted operation. url is where to look again."""
+
+    id: str
+    url: str
+
+
+class Rehearsal(OperationState):
+    """What an operation would do: nothing is recorded, so it has no id."""
+
+    id: None
+    url: None
+    dry_run: Literal[True]
+
+
+class Applied(Ok):
+    """All manifests are applied."""
+
+    operation: Operation
+    results: list[AppliedObject | DeletedPart]
+
+
+class RehearsedApply(Ok):
+    """All manifests would be applied."""
+
+    operation: Rehearsal
+    results: list[AppliedObject | DeletedPart]
+    dry_run: Literal[True]
+
+
+class Accepted(Ok):
+    """The operation is recorded, and will run."""
+
+    operation: Operation
+
+
+class RehearsedDeletion(Ok):
+    """The operation would be recorded."""
+
+    operation: Rehearsal
+    dry_run: Literal[True]
+
+
+class ObjectsRefused(Error):
+    """The cluster refused some of the objects: results has what became of each."""
+
+    ok: Literal[False]
+    operation: Operation
+    results: list[AppliedObject | DeletedPart]
+
+
+class ObjectsWouldBeRefused(Error):
+    """The cluster would refuse some of the objects: results has what would become of each."""
+
+    ok: Literal[False]
+    operation: Rehearsal
+    results: list[AppliedObject | DeletedPart]
+    dry_run: Literal[True]
+
+
+class Secret(TypedDict):
+    """A Secret's name and keys: never a value."""
+
+    name: str
+    type: str
+    keys: list[str]
+    created: str
+
+
+class Log(TypedDict):
+    """The end of a container's log. Whatever the app wrote: trust nothing in it."""
+
+    pod: str
+    container: str
+    tail: int
+    logs: str

@@ -1,0 +1,169 @@
+"""OpenAPI 3.1 of the API: from the routes' own declarations, built once, when first asked for."""
+
+import inspect
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Final
+
+from chalicelib.domain import shown, shown_work
+from chalicelib.domain.model import JsonObject
+from chalicelib.domain.rules import body_schema
+from chalicelib.routes.declarations import IDEMPOTENCY_KEY
+from chalicelib.routes.description.answers import ANSWERS, JSON, Answers, Reply
+from chalicelib.routes.description.errors import codes_of
+from chalicelib.routes.description.examples import EXAMPLES
+from chalicelib.routes.description.manifests import describe_body
+from chalicelib.routes.description.typed import Schemas
+from chalicelib.routes.description.words import ABOUT, ERRORS, HEADERS, TAGS
+from chalicelib.routes.parameters import Parameter
+from chalicelib.routes.table import ROUTES, Access, Body, Manifests, Route
+
+_EVERYWHERE: Final = ("X-Request-Id",)
+_REPLAYED: Final = "Idempotency-Replayed"
+# The errors that routes/idempotency keeps.
+_KEPT: Final = frozenset({400, 422})
+_ERROR_HEADERS: Final = {
+    401: ("WWW-Authenticate",),
+    **dict.fromkeys((409, 429, 503, 504), ("Retry-After",)),
+}
+
+
+@lru_cache(maxsize=1)
+def describe() -> JsonObject:
+    """Return the document, but for where it is served. It is one: nobody may change it."""
+    return _Describer().describe()
+
+
+class _Describer:
+    """Collects what several routes refer to while it describes them one by one."""
+
+    def __init__(self) -> None:
+        self.schemas = Schemas()
+        self.responses: dict[str, JsonObject] = {}
+
+    def describe(self) -> JsonObject:
+        paths: dict[str, JsonObject] = {}
+        for route in ROUTES:
+            paths.setdefault(route.path, {})[route.method.lower()] = self._operation(route)
+        return {
+            "openapi": "3.1.0",
+            "info": ABOUT,
+            "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+            "paths": paths,
+            "components": {
+                "schemas": dict(sorted(self.schemas.by_name.items())),
+                "responses": self.responses,
+                "headers": HEADERS,
+                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            },
+        }
+
+    def _operation(self, route: Route) -> JsonObject:
+        name = route.view.__name__
+        first, _, more = inspect.cleandoc(route.view.__doc__ or "").partition("\n\n")
+        summary = first.partition(": ")[2].removesuffix(".")
+        answers = ANSWERS[name]
+        operation: JsonObject = {
+            "operationId": name,
+            "tags": [route.view.__module__.rpartition(".")[2]],
+            "summary": summary[0].upper() + summary[1:],
+            "parameters": [_parameter(each) for each in route.takes],
+            "responses": self._responses(route, answers),
+            "security": [] if route.access is Access.PUBLIC else [{"bearer": []}],
+        }
+        if more:
+            operation["description"] = more
+        if route.body is not None:
+            operation["requestBody"] = self._body(name, route.body)
+        return operation
+
+    def _body(self, name: str, body: Body) -> JsonObject:
+        schema = (
+            describe_body(self.schemas.by_name)
+            if isinstance(body, Manifests)
+            else body_schema(body)
+        )
+        media: JsonObject = {"schema": schema}
+        if "request" in EXAMPLES.get(name, {}):
+            media["example"] = EXAMPLES[name]["request"]
+        return {"required": True, "content": {JSON: media}}
+
+    def _responses(self, route: Route, answers: Answers) -> JsonObject:
+        responses = {str(reply.status): self._reply(route, reply) for reply in answers.replies}
+        for status, codes in codes_of(route, answers.errors).items():
+            responses[str(status)] = self._shared(route, status, codes)
+        return responses
+
+    def _reply(self, route: Route, reply: Reply) -> JsonObject:
+        content = {each: {"schema": {"type": "string"}} for each in reply.text}
+        if reply.body is not None:
+            content = {JSON: self._media(route, reply), **content}
+        headers = [*reply.headers, *_EVERYWHERE]
+        if IDEMPOTENCY_KEY in route.takes:
+            headers.append(_REPLAYED)
+        response: JsonObject = {
+            "description": reply.means,
+            "headers": _headers(headers),
+            "content": content,
+        }
+        if reply.leads_to:
+            response["links"] = {
+                name: {"operationId": name, "parameters": dict(parameters)}
+                for name, parameters in reply.leads_to.items()
+            }
+        return response
+
+    def _media(self, route: Route, reply: Reply) -> JsonObject:
+        schema = reply.body if isinstance(reply.body, dict) else self.schemas.schema_of(reply.body)
+        examples = EXAMPLES.get(route.view.__name__, {}).get("answers", {})
+        media: JsonObject = {"schema": schema}
+        if str(reply.status) in examples:
+            media["example"] = examples[str(reply.status)]
+        return media
+
+    def _shared(self, route: Route, status: int, codes: list[str]) -> JsonObject:
+        """Return a reference to the response with these codes: many routes have the same."""
+        response = self._error(route, status, codes)
+        phrase = HTTPStatus(status).phrase.title().replace(" ", "")
+        number, name = 1, phrase
+        while self.responses.setdefault(name, response) != response:
+            number, name = number + 1, f"{phrase}{number + 1}"
+        return {"$ref": f"#/components/responses/{name}"}
+
+    def _error(self, route: Route, status: int, codes: list[str]) -> JsonObject:
+        one = {
+            "allOf": [
+                self.schemas.schema_of(shown.Error),
+                {"properties": {"code": {"enum": codes}}},
+            ]
+        }
+        schema: JsonObject = one
+        if "objects_refused" in codes:
+            refused = shown_work.ObjectsRefused | shown_work.ObjectsWouldBeRefused
+            schema = {"anyOf": [one, *self.schemas.schema_of(refused)["anyOf"]]}
+        media: JsonObject = {"schema": schema}
+        example = EXAMPLES["errors"]["answers"].get(str(status))
+        if example is not None and example["code"] in codes:
+            media["example"] = example
+        names = [*_ERROR_HEADERS.get(status, ()), *_EVERYWHERE]
+        if IDEMPOTENCY_KEY in route.takes and status in _KEPT:
+            names.append(_REPLAYED)
+        return {
+            "description": ERRORS[status],
+            "headers": _headers(names),
+            "content": {JSON: media},
+        }
+
+
+def _parameter(parameter: Parameter[object]) -> JsonObject:
+    described: JsonObject = {
+        "name": parameter.name,
+        "in": parameter.place.value,
+        "description": parameter.description,
+        "schema": parameter.rule.schema,
+    }
+    return described | {"required": True} if parameter.required else described
+
+
+def _headers(names: list[str]) -> JsonObject:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -1,0 +1,100 @@
+"""Holds every answer that a test sees to the API's description, and to nothing more than that."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from jsonschema_rs import Draft202012Validator
+
+from chalicelib.routes.description.document import describe
+
+# On every answer alike, and no business of a client's: what keeps browsers and caches from harm.
+UNIVERSAL = {
+    "Cache-Control": "no-store",
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True)
+class ApiAnswer:
+    """What a client sees."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The body, parsed."""
+        return json.loads(self.text)
+
+
+def require_described(method: str, path: str, answer: ApiAnswer) -> None:
+    """Fail unless the description has this very answer: status, headers, type and every field.
+
+    A 500 is never described. The tests that provoke one say so by their own assertions. The headers
+    of UNIVERSAL are on every answer, whatever it is.
+    """
+    assert answer.headers.items() >= UNIVERSAL.items(), f"{method} {path} answered {answer.headers}"
+    operation = describe()["paths"][path].get(method.lower())
+    if operation is None:
+        assert answer.status == HTTPStatus.METHOD_NOT_ALLOWED, f"{method} {path} is not described"
+        return
+    if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return
+    told = f"{method} {path} answered {answer.status}"
+    assert str(answer.status) in operation["responses"], f"{told}: {answer.text[:1000]}"
+    response = _resolved(operation["responses"][str(answer.status)])
+    _require_headers(told, response["headers"], answer)
+    content_type = answer.headers["Content-Type"]
+    assert content_type in response["content"], f"{told} as {content_type}"
+    if content_type == "application/json":
+        errors = _validator(method.lower(), path, answer.status).iter_errors(answer.json)
+        faults = [f"{error.instance_path}: {error.message}"[:1000] for error in errors]
+        assert faults == [], f"{told}: {answer.text[:1000]}"
+
+
+def _require_headers(told: str, declared: Mapping[str, Any], answer: ApiAnswer) -> None:
+    for name, value in answer.headers.items():
+        if name in UNIVERSAL or name == "Content-Type":
+            continue
+        assert name in declared, f"{told} with the header {name}: {value}"
+        schema = _resolved(declared[name])["schema"]
+        whole = schema.get("type") == "integer"
+        assert Draft202012Validator(schema).is_valid(int(value) if whole else value), (
+            f"{told}: {name}: {value}"
+        )
+    missing = {name for name in declared if _resolved(declared[name]).get("required")}
+    assert missing <= answer.headers.keys(), told
+
+
+def _resolved(thing: Any) -> Any:
+    found = describe()
+    if "$ref" not in thing:
+        return thing
+    for key in thing["$ref"].removeprefix("#/").split("/"):
+        found = found[key]
+    return found
+
+
+@cache
+def _validator(method: str, path: str, status: int) -> Draft202012Validator:
+    response = _resolved(describe()["paths"][path][method]["responses"][str(status)])
+    schema = response["content"]["application/json"]["schema"]
+    return Draft202012Validator(_closed({**schema, "components": describe()["components"]}))
+
+
+def _closed(schema: Any) -> Any:
+    """Return the schema without the room that it leaves for fields of later versions."""
+    if isinstance(schema, list):
+        return [_closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(value) for key, value in schema.items()}
+    if schema.get("type") == "object" and "properties" in schema:
+        closed.setdefault("additionalProperties", False)
+    return closed
