@@ -23,6 +23,7 @@ from chalicelib.gateways.secrets import Secrets, SecretTokens
 from chalicelib.gateways.table import Table
 from chalicelib.gateways.workspace import S3Workspace
 from chalicelib.routes.services import Services
+from chalicelib.routes.throttle import Throttle
 from chalicelib.services.access import Access
 from chalicelib.services.convergence import Convergence
 from chalicelib.services.execution import Executor
@@ -117,6 +118,8 @@ def wire(
         tokens=SecretTokens(secrets, settings.api_tokens_secret),
         answers=DynamoAnswerStore(aws, settings.table_name),
         now=now,
+        requests=Throttle(settings.requests_per_second, now),
+        guesses=Throttle(settings.requests_per_second / 5, now),
     )
     follower = Follower(operations, clusters, now, sleep)
     teardown = Teardown(store, operations, publisher, clusters, workspace, now, sleep)

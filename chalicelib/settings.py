@@ -12,6 +12,7 @@ from chalicelib.domain.domains import parse_domains
 from chalicelib.domain.namespace import ClusterLayout
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,3}")
 _URL: Final = re.compile(r"[a-z]+://[\x21-\x7e]+")
 _NOT_IN_BASE_URLS: Final = re.compile(r"[@?#\\]")
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -26,6 +27,7 @@ class Settings:
     """The settings, typed. cluster_names is never empty; its first is the default cluster.
 
     domains may be empty: then nothing can be exposed. Its first is the default domain.
+    requests_per_second is what one token may send to one instance of the API's function.
     """
 
     table_name: str
@@ -38,6 +40,7 @@ class Settings:
     reconcile_function: str
     allow_loopback_cluster: bool
     require_relationship: bool
+    requests_per_second: int
     log_level: str
     domains: tuple[Domain, ...]
     cloudflare_secret: str
@@ -62,6 +65,7 @@ class Settings:
             reconcile_function=env.get("AWS_LAMBDA_FUNCTION_NAME", "reconcile"),
             allow_loopback_cluster=_flag(env, "ALLOW_LOOPBACK_CLUSTER"),
             require_relationship=_flag(env, "REQUIRE_RELATIONSHIP"),
+            requests_per_second=_count(env, "REQUESTS_PER_SECOND", "5"),
             log_level=_choice(env, "LOG_LEVEL", _LEVELS, "INFO"),
             domains=_domains(env),
             cloudflare_secret=env.get("CLOUDFLARE_SECRET", "friends/cloudflare"),
@@ -94,6 +98,14 @@ def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...], default
         msg = f"{name} must be one of: {', '.join(choices)}."
         raise SettingsError(msg)
     return value
+
+
+def _count(env: Mapping[str, str], name: str, default: str) -> int:
+    value = env.get(name) or default
+    if not _COUNT.fullmatch(value):
+        msg = f"{name} must be a whole number from 1 to 9999."
+        raise SettingsError(msg)
+    return int(value)
 
 
 def _name(env: Mapping[str, str], name: str, default: str) -> str:

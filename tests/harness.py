@@ -37,6 +37,8 @@ ENVIRONMENT = {
     "WORKSPACE_BUCKET": BUCKET,
     "ALLOW_LOOPBACK_CLUSTER": "true",
     "RUN_OPERATION_FUNCTION": "run-operation",
+    # Tests send in a second what clients send in an hour.
+    "REQUESTS_PER_SECOND": "9999",
 }
 
 

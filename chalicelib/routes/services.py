@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.ports import AnswerStore, TokenSource
+from chalicelib.routes.throttle import Throttle
 from chalicelib.services.access import Access
 from chalicelib.services.exposure import Exposures
 from chalicelib.services.friends import Friends
@@ -14,7 +15,10 @@ from chalicelib.services.operations import Operations
 
 @dataclass(frozen=True)
 class Services:
-    """The services and ports that the routes use. now is the current time, UTC."""
+    """The services and ports that the routes use. now is the current time, UTC.
+
+    requests throttles tokens, by their ids; guesses throttles addresses that send no valid one.
+    """
 
     access: Access
     friends: Friends
@@ -24,3 +28,5 @@ class Services:
     tokens: TokenSource
     answers: AnswerStore
     now: Callable[[], datetime]
+    requests: Throttle
+    guesses: Throttle

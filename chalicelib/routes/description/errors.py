@@ -12,6 +12,7 @@ Codes = Mapping[int, Sequence[str]]
 _ANY: Final[Codes] = {400: ("invalid_input",)}
 _TOKEN: Final[Codes] = {
     401: ("unauthenticated",),
+    429: ("throttled",),
     502: ("secrets_manager_failed", "tokens_misconfigured"),
     503: ("secrets_manager_busy", "secrets_manager_unreachable"),
 }
