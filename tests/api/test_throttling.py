@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.factories import ADMIN_TOKEN, AGENT_TOKEN
-from tests.harness import Api, ApiAnswer, Clock
+from tests.gateway import ApiAnswer
+from tests.harness import Api, Clock
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def api(backend: None, clock: Clock) -> Api:
 
 def send_until_throttled(send: Callable[[], ApiAnswer]) -> tuple[set[int], ApiAnswer]:
     """Return the statuses before the first 429, and that answer."""
-    statuses = set()
+    statuses: set[int] = set()
     for _ in range(200):
         answer = send()
         if answer.status == 429:
