@@ -21,7 +21,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help dev up down token test conformance test-e2e test-cluster check package deploy doctor store-kubeconfig \
-	store-cloudflare-token mint-token list-tokens revoke-token faults nightly bench lock clean
+	store-cloudflare-token mint-token list-tokens revoke-token faults nightly threats bench lock clean
 
 help:  ## show this
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-28s %s\n", $$1, $$2 }'
@@ -47,6 +47,9 @@ test: $(READY)  ## the fast tests; ARGS go to pytest
 conformance: SECONDS = 180
 conformance: $(READY)  ## schemathesis tries the API's description for SECONDS=180; ARGS go to pytest
 	SCHEMATHESIS_SECONDS=$(SECONDS) $(BIN)/pytest -s tests/api/test_conformance.py $(ARGS)
+
+threats: $(READY)  ## the tests of everything that is tried against the API; writes docs/threats.md
+	$(BIN)/pytest -n auto --threats-page=docs/threats.md $(ARGS)
 
 test-e2e: $(READY)  ## deploy to MiniStack and drive it over HTTP; ARGS go to pytest
 	@trap '$(BIN)/python -m infra.local.stack down' EXIT; \

@@ -13,6 +13,8 @@ from tests import aws_double, policies
 from tests.aws_double import AwsDouble
 from tests.harness import Api, create_backend
 
+pytest_plugins = ["tests.threats.plugin"]
+
 
 @pytest.fixture(autouse=True)
 def _no_real_aws() -> Iterator[None]:

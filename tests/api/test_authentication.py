@@ -67,7 +67,7 @@ def test_i02_a_token_that_is_not_ascii_is_401(api: Api, value: str) -> None:
     assert authorize(api, value).status == 401
 
 
-def test_i02_the_token_is_compared_with_every_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_i02_i07_the_token_is_compared_with_every_record(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[bytes] = []
 
     def compare(known: bytes, presented: bytes) -> bool:
@@ -122,7 +122,7 @@ def test_i05_a_revoked_token_is_refused_within_a_minute(
     assert api.get("/api/friends", token=ADMIN_TOKEN).status == 200
 
 
-def test_i05_a_new_token_works_within_seconds_and_guessing_stays_cheap(
+def test_i05_i07_a_new_token_works_within_seconds_and_guessing_stays_cheap(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(1000.0)

@@ -190,6 +190,7 @@ def test_h05_an_id_is_free_when_its_namespace_is_gone(
         api.deliver(invocations)
     answer = api.post("/api/friends", {"id": "alice", "display_name": "Alice"})
     assert (answer.status, answer.json["code"]) == (409, "friend_deleting")
+    assert int(answer.headers["Retry-After"]) > 0
 
 
 def test_h06_a_new_friend_of_the_id_inherits_nothing(

@@ -160,7 +160,7 @@ def test_an_unknown_friend_is_404(api: Api) -> None:
         assert (call.status, call.json["code"]) == (404, "friend_not_found")
 
 
-def test_an_id_belongs_to_one_friend(api: Api) -> None:
+def test_h04_an_id_belongs_to_one_friend(api: Api) -> None:
     api.register_friend()
     answer = api.post("/api/friends", create_friend_body(display_name="Another"))
     assert (answer.status, answer.json["code"]) == (409, "id_taken")

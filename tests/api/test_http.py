@@ -14,15 +14,17 @@ from chalicelib.routes.table import ROUTES
 from chalicelib.services.friends import Friends
 from infra.local.cluster import ClusterDouble
 from tests.cluster_client import ClusterClient, create_pod, wait_until
-from tests.factories import ADMIN_TOKEN, create_friend_body
+from tests.factories import ADMIN_TOKEN, create_friend_body, create_kubeconfig
 from tests.harness import Api
+from tests.manifests import create_config_map_manifest
 
 ERROR_FIELDS = {"error", "code", "details", "request_id"}
 JSON = "application/json"
 
 
 def post(api: Api, body: bytes, content_type: str | None = JSON, **headers: str) -> Any:
-    sent = headers | ({} if content_type is None else {"Content-Type": content_type})
+    types = [] if content_type is None else [content_type]
+    sent: dict[str, str | list[str]] = {**headers, "Content-Type": types}
     return api.call("POST", "/api/friends", raw_body=body, headers=sent)
 
 
@@ -112,10 +114,12 @@ def test_d06_a_body_that_is_no_object_is_400(api: Api, body: bytes) -> None:
     [
         *["text/plain", "application/json; charset=utf-16", "multipart/form-data; boundary=x"],
         *["application/x-www-form-urlencoded", "application/jsonx", "", "application/json, text/a"],
-        *["application/yaml", "text/yaml", "application/x-yaml"],
+        *["application/yaml", "text/yaml", "application/x-yaml", None],
     ],
 )
-def test_d06_d07_a_body_that_is_not_declared_json_is_415(api: Api, content_type: str) -> None:
+def test_d06_d07_a_body_that_is_not_declared_json_is_415(
+    api: Api, content_type: str | None
+) -> None:
     assert post(api, b"id: alice", content_type).status == 415
 
 
@@ -132,8 +136,9 @@ def test_d08_a_compressed_body_is_415(api: Api, encoding: str) -> None:
     assert answer.status == 415
 
 
-def test_d09_another_method_is_405(api: Api) -> None:
-    answer = api.call("PATCH", "/api/friends/alice")
+@pytest.mark.parametrize("method", ["PATCH", "HEAD", "OPTIONS", "TRACE", "POST", "get", ""])
+def test_d09_another_method_is_405(api: Api, method: str) -> None:
+    answer = api.call(method, "/api/friends/alice")
     assert (answer.status, answer.json["code"]) == (405, "method_not_allowed")
     assert "GET" in answer.headers["Allow"]
 
@@ -321,6 +326,43 @@ def test_a_log_that_ended_while_it_was_asked_for_is_502(api: Api, kube: ClusterD
     assert (answer.status, answer.json["code"]) == (502, "cluster_failed")
 
 
+TERMINATING = {"details": {"causes": [{"reason": "NamespaceTerminating", "message": "canary"}]}}
+HELD = {"details": {"causes": [{"reason": "FieldManagerConflict", "message": "canary"}]}}
+WEBHOOK = {"message": 'admission webhook "canary" denied the request: canary'}
+
+
+@pytest.mark.parametrize(
+    ("upstream", "body", "expected"),
+    [
+        (400, {}, (422, "cluster_refused")),
+        (422, {}, (422, "cluster_refused")),
+        (403, {}, (502, "cluster_forbidden")),
+        (403, WEBHOOK, (422, "cluster_policy")),
+        (403, TERMINATING, (422, "namespace_terminating")),
+        (409, TERMINATING, (422, "namespace_terminating")),
+        (409, HELD, (422, "field_conflict")),
+        (410, {}, (502, "cluster_failed")),
+        (500, {"message": "failed calling webhook: canary timed out"}, (502, "cluster_failed")),
+        (429, {}, (503, "cluster_unavailable")),
+        (503, {}, (503, "cluster_unavailable")),
+        (504, {}, (503, "cluster_unavailable")),
+    ],
+)
+def test_l08_what_the_cluster_says_to_a_write_is_told_by_a_code(
+    backend: None, kube: ClusterDouble, upstream: int, body: Any, expected: tuple[int, str]
+) -> None:
+    api = Api(sleep=lambda _: None)
+    api.register_friend()
+    fault = {"status": upstream, "body": {"message": "canary"} | body, "times": 50}
+    kube.fail_next(match="PATCH .*/configmaps/", **fault)
+    url = "/api/friends/alice/namespace/apply?dry_run=true"
+    answer = api.post(url, create_config_map_manifest())
+    told = [answer.json["code"], *(each["code"] for each in answer.json.get("results", []))]
+    assert (answer.status, expected[1] in told) == (expected[0], True), answer.text
+    assert "canary" not in answer.text
+    assert "Retry-After" in answer.headers or answer.status != 503
+
+
 def test_out_of_time_is_504(api: Api, kube: ClusterDouble) -> None:
     api.register_friend()
     answer = api.get("/api/friends/alice/namespace/pods", remaining_seconds=2.5)
@@ -334,22 +376,50 @@ def test_l09_a_missing_table_is_502_and_says_nothing_of_aws(api: Api) -> None:
     assert "Requested resource" not in answer.text
 
 
-def test_j_a_kubeconfig_that_is_refused_is_never_used(api: Api, kube: ClusterDouble) -> None:
+@pytest.mark.parametrize(
+    "config",
+    [
+        create_kubeconfig(user={"exec": {"command": "canary"}}),
+        create_kubeconfig(user={"tokenFile": "/canary"}),
+        create_kubeconfig(cluster={"proxy-url": "http://canary.example"}),
+        create_kubeconfig(server="https://169.254.169.254/canary"),
+        create_kubeconfig(user={"token": "canary", "as": "admin"}),
+        create_kubeconfig(users=None),
+        "users: [{token: canary",
+        "x",
+    ],
+)
+def test_f04_j01_to_j06_a_kubeconfig_that_is_refused_is_never_used(
+    api: Api, kube: ClusterDouble, config: Any
+) -> None:
+    api.register_friend()
+    text = config if isinstance(config, str) else json.dumps(config)
+    store_kubeconfig(text)
+    kube.requests.clear()
+    answer = Api().get("/api/friends/alice/namespace/pods")
+    assert (answer.status, answer.json["code"]) == (502, "cluster_misconfigured")
+    assert "canary" not in answer.text
+    assert kube.requests == []
+
+
+def store_kubeconfig(text: str) -> None:
+    secrets = boto3.client("secretsmanager")
+    secrets.put_secret_value(SecretId="friends/kubeconfig/main", SecretString=text)
+
+
+def test_l10_of_a_rotated_kubeconfig_the_current_one_counts(api: Api, kube: ClusterDouble) -> None:
+    api.register_friend()
+    for text, status in (("x", 502), (kube.kubeconfig(), 200), ("x", 502)):
+        store_kubeconfig(text)
+        assert Api().get("/api/friends/alice/namespace/pods").status == status
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_l10_a_missing_kubeconfig_is_a_clear_502(api: Api, is_gone: bool) -> None:
     api.register_friend()
     secrets = boto3.client("secretsmanager")
-    name = "friends/kubeconfig/main"
-    for text in ("users: [{token: canary", json.dumps({"exec": "canary"}), "x"):
-        secrets.put_secret_value(SecretId=name, SecretString=text)
-        kube.requests.clear()
-        answer = Api().get("/api/friends/alice/namespace/pods")
-        assert (answer.status, answer.json["code"]) == (502, "cluster_misconfigured")
-        assert "canary" not in answer.text
-        assert kube.requests == []
-
-
-def test_l10_a_missing_kubeconfig_is_a_clear_502(api: Api) -> None:
-    api.register_friend()
-    boto3.client("secretsmanager").delete_secret(SecretId="friends/kubeconfig/main")
+    # Without is_gone it is on its way out: thirty days in which it can be had back.
+    secrets.delete_secret(SecretId="friends/kubeconfig/main", ForceDeleteWithoutRecovery=is_gone)
     answer = Api().get("/api/friends/alice/namespace/pods")
     assert (answer.status, answer.json["code"]) == (502, "cluster_misconfigured")
 

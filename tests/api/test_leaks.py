@@ -14,6 +14,7 @@ from infra.local.cluster import ClusterDouble
 from tests.cluster_client import ClusterClient, create_pod
 from tests.factories import ADMIN_TOKEN, AGENT_TOKEN, create_friend_body
 from tests.harness import BUCKET, TABLE, Api
+from tests.manifests import create_config_map_manifest
 
 
 class Lines(logging.Handler):
@@ -101,12 +102,19 @@ def use_everything(api: Api, kube: ClusterDouble) -> list[Any]:
     return answers
 
 
-def test_f_no_canary_leaves_by_any_answer_log_line_row_or_file(
-    api: Api, kube: ClusterDouble, log: Lines
+def test_f01_f02_f03_f05_no_canary_leaves_by_any_answer_log_line_row_file_or_event(
+    api: Api, kube: ClusterDouble, log: Lines, invocations: list[Any]
 ) -> None:
     api.register_friend()
     canaries = plant(kube)
     answers = use_everything(api, kube)
+    answers.append(
+        api.post(
+            "/api/friends/alice/namespace/apply",
+            create_config_map_manifest(),
+            headers={"Prefer": "respond-async"},
+        )
+    )
     table = boto3.client("dynamodb").scan(TableName=TABLE)["Items"]
     s3 = boto3.client("s3")
     files = [
@@ -118,6 +126,7 @@ def test_f_no_canary_leaves_by_any_answer_log_line_row_or_file(
             *(f"{answer.headers} {answer.text}" for answer in answers),
             *log.lines,
             *map(str, table),
+            *map(str, invocations),
             *files,
         ]
     )
@@ -126,6 +135,7 @@ def test_f_no_canary_leaves_by_any_answer_log_line_row_or_file(
     assert {answer.status for answer in answers} >= {200, 201, 202, 401, 404, 502}
     assert len(log.lines) >= len(answers)
     assert "planted" in seen
+    assert len(invocations) >= 1
 
 
 def test_f03_an_upstreams_words_are_not_passed_on(api: Api, kube: ClusterDouble) -> None:

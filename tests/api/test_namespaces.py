@@ -294,6 +294,22 @@ def test_logs_are_the_last_lines(alice: Api, cluster: ClusterClient) -> None:
     assert (most["tail"], len(most["logs"].splitlines())) == (500, 500)
 
 
+def test_e02_e03_a_log_is_bounded_in_lines_and_bytes_and_never_followed(
+    alice: Api, cluster: ClusterClient, kube: ClusterDouble
+) -> None:
+    cluster.create(create_pod("web"))
+    wait_until(lambda: alice.get(PODS).json[0]["ready"])
+    kube.requests.clear()
+    for query in ("", "?tail=999999", "?previous=false", "?since_seconds=60&container=web"):
+        assert alice.get(f"{LOGS}/web{query}").status == 200
+    asked = [each.query for each in kube.requests if each.path.endswith("/log")]
+    assert len(asked) == 4
+    for parameters in asked:
+        assert 1 <= int(parameters["tailLines"]) <= 500
+        assert 1 <= int(parameters["limitBytes"]) <= 5_000_000
+        assert "follow" not in parameters
+
+
 def test_f06_logs_as_text_are_text_and_nothing_else(alice: Api, cluster: ClusterClient) -> None:
     cluster.create(create_pod("web"))
     wait_until(lambda: alice.get(PODS).json[0]["ready"])

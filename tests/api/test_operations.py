@@ -150,7 +150,7 @@ def test_a_dry_run_answers_alike_and_changes_nothing(
     assert api.post(f"{APPLY}?dry_run=true&wait=ready", config_map()).status == 400
 
 
-def test_a_fields_other_manager_is_reported_and_not_forced(
+def test_a13_a_fields_other_manager_is_reported_and_not_forced(
     api: Api, cluster: ClusterClient
 ) -> None:
     theirs = config_map("theirs")
@@ -701,6 +701,16 @@ def test_operations_are_listed_newest_first_page_by_page(api: Api) -> None:
 @pytest.mark.parametrize("query", ["limit=0", "limit=51", "cursor=x", "cursor=", "page=2"])
 def test_e04_a_bad_page_is_400(api: Api, query: str) -> None:
     assert api.get(f"{OPERATIONS}?{query}").status == 400
+
+
+def test_e04_a_cursor_of_another_friends_shows_nothing_of_theirs(api: Api) -> None:
+    api.register_friend("bob")
+    for friend_id in ("alice", "bob", "bob"):
+        api.post(f"/api/friends/{friend_id}/namespace/apply", config_map())
+    newest, _ = api.get("/api/friends/bob/operations").json
+    answer = api.get(f"{OPERATIONS}?cursor={newest['id']}")
+    assert [each["url"].split("/")[3] for each in answer.json] == ["alice"]
+    assert api.get(f"{OPERATIONS}/{newest['id']}").status == 404
 
 
 @pytest.mark.parametrize("identifier", ["x", "..", "19ab0000000-0000000١", "a" * 80])

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.described import ApiAnswer
 from tests.factories import ADMIN_TOKEN, AGENT_TOKEN
-from tests.gateway import ApiAnswer
 from tests.harness import Api, Clock
 
 

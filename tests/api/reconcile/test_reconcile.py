@@ -49,7 +49,7 @@ from tests.harness import BUCKET, TABLE, ZONE_ID, Api, Clock, read_profile
 from tests.manifests import create_config_map_manifest, create_service_manifest
 
 
-def test_a_clean_pass_costs_its_lists_and_writes_nothing(
+def test_l12_a_clean_pass_costs_its_lists_and_writes_nothing(
     api: Api, seam: Seam, kube: ClusterDouble, cloudflare: CloudflareDouble
 ) -> None:
     api.reconcile()
@@ -266,7 +266,7 @@ def test_l11_a_read_that_failed_deletes_nothing_and_stops_only_its_own_part(
     assert "profile.json written" in repairs(report)
 
 
-def test_a_pass_that_cannot_read_what_is_recorded_does_nothing(api: Api, seam: Seam) -> None:
+def test_l11_a_pass_that_cannot_read_what_is_recorded_does_nothing(api: Api, seam: Seam) -> None:
     boto3.client("dynamodb").delete_table(TableName=TABLE)
     seam.writes.clear()
     report = api.reconcile()

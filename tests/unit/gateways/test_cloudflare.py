@@ -395,7 +395,7 @@ EVERY_ERROR = pytest.mark.parametrize(("fault", "code"), ERRORS.values(), ids=li
 
 
 @EVERY_ERROR
-def test_every_error_has_its_code(
+def test_l07_every_error_has_its_code(
     dns: CloudflareDns,
     cloudflare: CloudflareDouble,
     fault: dict[str, Any],
@@ -411,7 +411,7 @@ def test_every_error_has_its_code(
 
 
 @EVERY_ERROR
-def test_no_write_takes_an_error_for_a_success(
+def test_l07_no_write_takes_an_error_for_a_success(
     dns: CloudflareDns,
     cloudflare: CloudflareDouble,
     fault: dict[str, Any],
@@ -548,7 +548,7 @@ def test_l07_what_may_pass_is_tried_again(
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_is_heeded(
+def test_l07_retry_after_is_heeded(
     dns: CloudflareDns,
     cloudflare: CloudflareDouble,
     clock: Clock,

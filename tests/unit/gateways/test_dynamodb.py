@@ -67,7 +67,7 @@ def test_a_refused_creation_leaves_nothing(store: DynamoFriendStore) -> None:
     assert store.find_owner(Identity(Platform.SIGNAL, "+15550100199")) is None
 
 
-def test_l12_an_update_of_an_older_version_is_stale(store: DynamoFriendStore) -> None:
+def test_l09_l12_an_update_of_an_older_version_is_stale(store: DynamoFriendStore) -> None:
     friend = create_friend()
     store.create(friend, None)
     first = create_friend(version=2, contact=Contact("Al"), updated_at="2026-11-24T09:01:00Z")

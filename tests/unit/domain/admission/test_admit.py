@@ -1,11 +1,15 @@
 """Whole requests: what passes comes back as it was sent, and what does not is told at once."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
 import pytest
 
 from chalicelib.domain.admission import MOST_FAULTS, MOST_MANIFESTS, admit
+from chalicelib.domain.admission.scalars import ANYTHING
+from chalicelib.domain.admission.schema import Struct
+from chalicelib.domain.admission.shapes import SHAPES
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.tiers import TIERS
 from infra.local import kube_apply, kube_objects, kube_validation
@@ -17,6 +21,7 @@ from tests.manifests import (
     create_service_manifest,
 )
 from tests.unit.domain.admission.good_manifests import GOOD
+from tests.unit.domain.admission.permitted import permitted_manifests
 from tests.unit.domain.admission.requests import (
     NAMESPACE,
     TIER,
@@ -27,6 +32,7 @@ from tests.unit.domain.admission.requests import (
 )
 
 KINDS = {kind.name: kind for kind in kube_objects.KINDS}
+SHAPES_BY_NAME = {kind.name: shape for kind, shape in SHAPES.items()}
 
 
 def pod_spec_of(manifest: Manifest) -> Manifest | None:
@@ -65,6 +71,35 @@ def test_good_manifests_are_sent_as_they_are(name: str, harden: bool) -> None:
 
 def test_there_are_good_manifests_of_every_style() -> None:
     assert len(GOOD) >= 40
+
+
+def test_a15_every_permitted_field_is_in_some_good_manifest() -> None:
+    used: set[tuple[str, str]] = set()
+    for manifest in permitted_manifests():
+        used |= set(fields_in(SHAPES_BY_NAME[manifest["kind"]], manifest))
+    permitted = {each for shape in SHAPES.values() for each in permitted_fields(shape, set())}
+    assert permitted - used == set()
+
+
+def fields_in(shape: Any, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield each field of a value, with the name of its struct."""
+    for each in value if isinstance(value, list) else [value]:
+        inner = vars(shape).get("_shape", shape)
+        if isinstance(inner, Struct):
+            for name, member in each.items():
+                yield inner.name, name
+                yield from fields_in(inner.members[name].shape, member)
+
+
+def permitted_fields(shape: Any, seen: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield each field that may hold something."""
+    inner = vars(shape).get("_shape", shape)
+    if isinstance(inner, Struct) and inner.name not in seen:
+        seen.add(inner.name)
+        for name, member in inner.members.items():
+            if member.why_refused is None and member.shape is not ANYTHING:
+                yield inner.name, name
+                yield from permitted_fields(member.shape, seen)
 
 
 def test_what_is_sent_shares_nothing_with_the_request() -> None:

@@ -91,6 +91,30 @@ def test_a08_an_object_has_no_owner() -> None:
     assert_mended(manifest, "/spec/template/metadata/ownerReferences")
 
 
+@pytest.mark.parametrize(
+    "where", ["spec/jobTemplate/metadata", "spec/jobTemplate/spec/template/metadata"]
+)
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("namespace", "friend-bob"),
+        ("generateName", "x-"),
+        ("finalizers", ["example.com/hold"]),
+        ("ownerReferences", [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "y"}]),
+        *SERVER_SET.items(),
+    ],
+)
+def test_a01_a06_to_a09_what_a_cron_job_makes_is_held_to_the_same(
+    where: str, field: str, value: Any
+) -> None:
+    manifest = create_cron_job_manifest()
+    metadata = manifest
+    for key in where.split("/"):
+        metadata = metadata.setdefault(key, {})
+    metadata[field] = value
+    assert_mended(manifest, f"/{where}/{field}")
+
+
 @pytest.mark.parametrize(("field", "value"), SERVER_SET.items())
 def test_a09_what_the_server_sets_is_refused(field: str, value: Any) -> None:
     for kept in (value, None):
@@ -130,7 +154,7 @@ def test_a09_a_status_is_refused(status: Any) -> None:
         "/name",
     ],
 )
-def test_a10_annotations_go_by_an_allowlist(key: str) -> None:
+def test_a10_b03_annotations_go_by_an_allowlist(key: str) -> None:
     escaped = key.replace("/", "~1")
     manifest = with_metadata(create_service_manifest(), annotations={key: "x"})
     assert_mended(manifest, f"/metadata/annotations/{escaped}")
@@ -149,6 +173,8 @@ def test_a11_managed_by_may_name_anybody_but_us() -> None:
     assert not faults_of(with_metadata(create_config_map_manifest(), labels={label: "Helm"}))
     ours = with_metadata(create_config_map_manifest(), labels={label: "friends-api"})
     assert_mended(ours, "/metadata/labels/app.kubernetes.io~1managed-by")
+    template = with_template_labels(**{label: "friends-api"})
+    assert_mended(template, "/spec/template/metadata/labels/app.kubernetes.io~1managed-by")
 
 
 def test_a10_a_checksum_that_restarts_pods_is_allowed() -> None:
@@ -319,7 +345,7 @@ def test_a12_a_selector_of_malformed_labels_has_no_fix() -> None:
         (create_deployment_manifest, "friends-api-web"),
     ],
 )
-def test_a13_names_of_the_provisioner_are_reserved(build: Any, name: str) -> None:
+def test_a13_c04_names_of_the_provisioner_are_reserved(build: Any, name: str) -> None:
     assert_refused(build(name), "/metadata/name")
 
 

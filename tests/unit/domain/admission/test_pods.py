@@ -86,6 +86,16 @@ def test_b06_the_kubelet_asks_no_other_host(build: Any, at: str, probe: str, han
         assert_mended(manifest, f"{at}/containers/0/{probe}/{handler}/host")
 
 
+@in_every_workload
+@pytest.mark.parametrize("probe", ["livenessProbe", "readinessProbe", "startupProbe"])
+@pytest.mark.parametrize("handler", ["httpGet", "tcpSocket"])
+def test_b06_nor_does_it_for_a_sidecar(build: Any, at: str, probe: str, handler: str) -> None:
+    probing = {probe: {handler: {"port": 80, "host": "169.254.169.254"}}}
+    sidecar = create_container(name="init", restartPolicy="Always", **probing)
+    manifest = build(pod={"initContainers": [sidecar]})
+    assert_mended(manifest, f"{at}/initContainers/0/{probe}/{handler}/host")
+
+
 @pytest.mark.parametrize("hook", ["postStart", "preStop"])
 @pytest.mark.parametrize("handler", ["httpGet", "tcpSocket"])
 def test_b06_hooks_ask_no_other_host(hook: str, handler: str) -> None:

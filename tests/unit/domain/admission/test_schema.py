@@ -47,6 +47,14 @@ def test_a02_each_kind_has_one_api_version_which_may_be_left_out(build: Any) -> 
         assert_mended({**manifest, "apiVersion": wrong}, "/apiVersion")
 
 
+@pytest.mark.parametrize("build", BUILDERS)
+def test_a02_the_version_of_another_kind_is_no_version(build: Any) -> None:
+    own = build()["apiVersion"]
+    others = {other()["apiVersion"] for other in BUILDERS} - {own}
+    for wrong in (*others, f"{own}beta1", f"{own} ", own.upper()):
+        assert_mended({**build(), "apiVersion": wrong}, "/apiVersion")
+
+
 @pytest.mark.parametrize(
     "kind",
     [

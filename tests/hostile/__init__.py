@@ -1,0 +1,1 @@
+"""Hostile requests by the thousand: the same ones in every run, none of them twice."""
