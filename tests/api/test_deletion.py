@@ -214,6 +214,15 @@ def test_what_is_not_the_friends_stays(
     path = "/api/v1/namespaces/friend-alice"
     cluster.merge(path, {"metadata": {"labels": {"friends-api/uid": "another"}}})
     api.delete(DELETE)
-    api.deliver(invocations)
+    (report,) = api.deliver(invocations)
     wait_until(lambda: api.get(FRIEND).status == 404)
     assert cluster.get(path)["metadata"].get("deletionTimestamp") is None
+    steps = {each["step"]: each for each in report["operation"]["results"]}
+    assert {step: each["status"] for step, each in steps.items()} == {
+        "exposures": "done",
+        "namespace": "left",
+        "profile": "done",
+        "friend": "done",
+    }
+    assert "friend-alice" in steps["namespace"]["message"]
+    assert "admin has to remove it" in steps["namespace"]["message"]
