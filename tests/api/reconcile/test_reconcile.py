@@ -442,6 +442,17 @@ def test_k05_a_bad_event_is_a_clear_error_and_nothing_happens(
     assert +seam.calls == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("dryrun", "'dryrun'"), ("x" * 99, f"'{'x' * 64}'"), ("dry\u202erun", "A field")],
+)
+def test_k05_a_misspelt_field_is_named(api: Api, name: str, shown: str) -> None:
+    answer = api.reconcile({name: True})
+    known = "known fields: friend_id, dry_run. Nothing was done."
+    assert answer["error"] == f"{shown} is not known here; {known}"
+    assert "\u202e" not in str(answer)
+
+
 def test_a_friend_who_is_not_there_needs_nothing(api: Api, seam: Seam) -> None:
     seam.writes.clear()
     report = api.reconcile({"friend_id": "zoe"})
