@@ -365,6 +365,7 @@ def test_g10_a_freed_name_is_nobody_elses_for_a_ttl(api: Api, clock: Clock) -> N
     answer = api.post("/api/friends/b-c/namespace/expose", other)
     assert (answer.status, answer.json["code"]) == (409, "hostname_taken")
     assert 0 < int(answer.headers["Retry-After"]) <= 300
+    assert "free five minutes after" in answer.json["error"]
     mine = api.post("/api/friends/c/namespace/expose", {"name": "a-b", "service": "web"})
     assert mine.status == 200
     api.delete("/api/friends/c/namespace/expose/a-b")

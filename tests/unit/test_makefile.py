@@ -16,7 +16,7 @@ TOKEN = "Say whose: make token ROLE=admin, or make token ROLE=agent AGENT_ID=moc
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["make", *NOTHING_RUNS, *arguments]
     environment = {"PATH": "/usr/bin:/bin"}
-    return subprocess.run(
+    return subprocess.run(  # noqa: S603 - ours
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
 

@@ -232,6 +232,8 @@ def test_l11_mass_deletion_is_refused(
     kube.requests.clear()
     report = api.reconcile()
     assert codes(report["refused"]) == {"mass_deletion"}
+    assert all("5 %" in each["what"] for each in report["refused"])
+    assert all("docs/operations.md" in each["what"] for each in report["refused"])
     assert {each["what"].split(" of ")[0] for each in report["refused"]} == {"6"}
     assert not [each for each in kube.requests if each.method == "DELETE"]
     assert cluster.find("/api/v1/namespaces/friend-f0") is not None
