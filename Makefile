@@ -19,6 +19,10 @@ else
 WITH_CLUSTER := $(BIN)/python -m infra.controlplane run --
 endif
 
+# What a recipe ends with when it was not told enough.
+comma := ,
+say = echo "$(1)" >&2; exit 1
+
 .DEFAULT_GOAL := help
 .PHONY: help dev up down token test conformance test-e2e test-cluster check package deploy doctor store-kubeconfig \
 	store-cloudflare-token mint-token list-tokens revoke-token faults nightly threats bench lock clean
@@ -36,7 +40,9 @@ down: $(READY)  ## end what dev or up has started
 	@$(BIN)/python -m infra.local.stack down
 
 token: ROLE = agent
-token: $(READY)  ## mint a token for the local stack: ROLE=admin, or ROLE=agent AGENT_ID=...
+token: AGENT_ID = mochi
+token: $(READY)  ## mint a token for the local stack: ROLE=admin, or ROLE=agent AGENT_ID=... (default: agent mochi)
+	@$(if $(filter admin agent,$(ROLE)),,$(call say,Say whose: make token ROLE=admin$(comma) or make token ROLE=agent AGENT_ID=mochi))
 	@test -f .local/env || { echo "The local stack does not run: make up starts it." >&2; exit 1; }
 	@set -a; . ./.local/env; set +a; \
 	$(BIN)/python -m infra.tokens mint --role $(ROLE) $(if $(filter agent,$(ROLE)),--agent-id $(AGENT_ID)) $(ARGS)
@@ -74,27 +80,31 @@ package: $(READY)  ## the Lambda bundle and its template, in dist/; PYTHON_VERSI
 	$(BIN)/cfn-lint dist/sam.yaml
 
 deploy: $(READY)  ## deploy STAGE=prod and print its URL; DOMAINS=domains.json ALARM_TOPIC=arn:... as wanted
-	@test -n "$(STAGE)" || { echo "Say which: make deploy STAGE=prod" >&2; exit 1; }
+	@$(if $(STAGE),,$(call say,Say which: make deploy STAGE=prod))
 	@$(BIN)/python -m infra.deploy --stage $(STAGE) $(PLATFORM) $(if $(DOMAINS),--domains $(DOMAINS)) \
 		$(if $(ALARM_TOPIC),--alarm-topic $(ALARM_TOPIC)) $(ARGS)
 
 doctor: $(READY)  ## try every permission, secret, cluster and zone of STAGE=prod
-	@test -n "$(STAGE)" || { echo "Say which: make doctor STAGE=prod" >&2; exit 1; }
+	@$(if $(STAGE),,$(call say,Say which: make doctor STAGE=prod))
 	@$(BIN)/python -m infra.doctor --stage $(STAGE) $(ARGS)
 
 store-kubeconfig: $(READY)  ## store how the API reaches a cluster: CLUSTER=main FILE=/path
+	@$(if $(and $(CLUSTER),$(FILE)),,$(call say,Say which: make store-kubeconfig CLUSTER=main FILE=/path))
 	@$(BIN)/python -m infra.kubeconfig put $(CLUSTER) $(FILE)
 
 store-cloudflare-token: $(READY)  ## store Cloudflare's API token, from standard input
 	@$(BIN)/python -m infra.cloudflare put
 
 mint-token: $(READY)  ## mint a token of a deployment: ROLE=admin, or ROLE=agent AGENT_ID=...
+	@$(if $(or $(filter admin,$(ROLE)),$(and $(filter agent,$(ROLE)),$(AGENT_ID))),,$(call say,Say whose: make \
+		mint-token ROLE=admin$(comma) or make mint-token ROLE=agent AGENT_ID=mochi))
 	@$(BIN)/python -m infra.tokens mint --role $(ROLE) $(if $(AGENT_ID),--agent-id $(AGENT_ID)) $(ARGS)
 
 list-tokens: $(READY)  ## show what is known of a deployment's tokens
 	@$(BIN)/python -m infra.tokens list
 
 revoke-token: $(READY)  ## revoke a token of a deployment: ID=...
+	@$(if $(ID),,$(call say,Say which: make revoke-token ID=<id>; make list-tokens shows them))
 	@$(BIN)/python -m infra.tokens revoke $(ID)
 
 faults: $(READY)  ## every crash point of every flow, then reconcile: what was lost or leaked

@@ -117,8 +117,9 @@ def require_ours(namespace: JsonObject | None, friend: Friend) -> None:
         raise namespace_terminating()
     if not is_of(namespace, friend):
         msg = (
-            f"The namespace {friend.namespace} exists and is not this friend's. "
-            "Ask an admin to remove it, or use another id."
+            f"The namespace {friend.namespace} exists, and its label {UID_LABEL} is missing or "
+            "another registration's. Ask an admin to put the label back where it is this friend's, "
+            "and else to remove it; or use another id."
         )
         raise Conflict(msg, code=NAMESPACE_NOT_OURS)
 

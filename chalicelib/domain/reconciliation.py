@@ -90,8 +90,9 @@ def most_deletions(observed: int) -> int:
 def deletions_refused(what: str, planned: int, observed: int) -> Finding:
     """Return the finding that so many deletions at once will not be made."""
     sentence = (
-        f"{planned} of {observed} {what} belong to nobody who is recorded; more than "
-        f"{most_deletions(observed)} are never deleted at once. See the runbook: mass deletion."
+        f"{planned} of {observed} {what} belong to nobody who is recorded. More than {_FEW} that "
+        f"are more than {_SHARE_PERCENT} % of their kind are never deleted at once. "
+        "See docs/operations.md, Mass deletion."
     )
     return Finding(None, sentence, "mass_deletion")
 

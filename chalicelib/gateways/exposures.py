@@ -189,8 +189,8 @@ def _taken(claim: Item, exposure: Exposure, now: float) -> Conflict:
     )
     if wait is not None:
         msg = (
-            f"The host name {exposure.hostname} was another friend's until a moment ago. "
-            "Choose another name, or try again later."
+            f"The host name {exposure.hostname} was another friend's until a moment ago: it is "
+            "free five minutes after it went. Choose another name, or try again then."
         )
     return Conflict(msg, code="hostname_taken", retry_after_seconds=wait)
 

@@ -15,7 +15,9 @@ from chalicelib.domain.reconciliation import Part
 
 # What EventBridge's schedule sends says nothing that we need.
 _SCHEDULE: Final = {"source": "aws.events", "detail-type": "Scheduled Event"}
-_KNOWN: Final = ("friend_id", "dry_run", "friends")
+# What one invocation hands to another; nothing to offer to a person.
+_INTERNAL: Final = "friends"
+_KNOWN: Final = ("friend_id", "dry_run", _INTERNAL)
 _MOST_FRIENDS: Final = 1_000
 _LONGEST_ECHO: Final = 64
 
@@ -95,8 +97,14 @@ def _friend_faults(path: str, value: object) -> list[Fault]:
 
 
 def _unknown(event: Mapping[object, object], known: Sequence[str]) -> list[Fault]:
-    message = f"This field is not known here. Known fields: {', '.join(known)}."
-    return [Fault(f"/{str(name)[:_LONGEST_ECHO]}", message) for name in event if name not in known]
+    shown = ", ".join(name for name in known if name != _INTERNAL)
+    faults = []
+    for name in (each for each in event if each not in known):
+        echo = str(name)[:_LONGEST_ECHO]
+        subject, path = (f"'{echo}'", f"/{echo}") if echo.isprintable() else ("A field", "")
+        message = f"{subject} is not known here; known fields: {shown}. Nothing was done."
+        faults.append(Fault(path, message))
+    return faults
 
 
 def _invalid(faults: list[Fault]) -> InvalidInput:

@@ -31,7 +31,7 @@ from chalicelib.domain.plan import (
     require_ours,
     require_staying,
 )
-from chalicelib.domain.record_plan import build_record
+from chalicelib.domain.record_plan import build_record, plan_record
 from chalicelib.domain.summaries import well_formed
 from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Cluster, Clusters, Dns, ExposureStore
@@ -202,7 +202,7 @@ class Exposures:
         services, routes, pods, policies, *records = side_by_side(reads)
         by_name = {each["metadata"]["name"]: each for each in services}
         routes_by_name = {each["metadata"]["name"]: each for each in routes}
-        held = [each for zone in records for each in zone]
+        held = self._records_of(record, [each for zone in records for each in zone], deadline)
         policy = next(iter(policies), None)
         return [
             Exposed(
@@ -214,12 +214,34 @@ class Exposures:
                         self.publisher.configured(exposure),
                         Seen(by_name.get(exposure.service), pods, policy),
                     ),
-                    [each for each in held if each.spec.name == exposure.hostname],
+                    held[exposure.hostname],
                     routes_by_name.get(route_name(exposure)),
                 ),
             )
             for exposure in record.exposures
         ]
+
+    def _records_of(
+        self, record: FriendRecord, owned: Sequence[Record], deadline: Deadline
+    ) -> dict[str, list[Record]]:
+        """Return the records of each host name, of those that are the friend's.
+
+        Where these are not as they should be, whoever's: somebody else's may be in the way.
+        """
+        by_name = {
+            exposure.hostname: [each for each in owned if each.spec.name == exposure.hostname]
+            for exposure in record.exposures
+        }
+        looks = {}
+        for exposure in record.exposures:
+            name, domain = exposure.hostname, self.publisher.configured(exposure)
+            if domain is None:
+                continue
+            plan = plan_record(by_name[name], build_record(exposure, domain), exposure.record_id)
+            if not plan.is_settled:
+                looks[name] = partial(self.dns.find, domain.zone_id, name, deadline)
+        found = side_by_side(list(looks.values()))
+        return by_name | dict(zip(looks, found, strict=True))
 
     def _check(
         self, site: Site, records: Sequence[Record], route: JsonObject | None

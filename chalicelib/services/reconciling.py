@@ -208,7 +208,7 @@ class Reconciler:
         here.work.add(view.misrouted, Part.ROUTES)
         for friend_id in view.foreign:
             if friend_id not in friends:
-                sentence = f"The namespace friend-{friend_id} is not the API's; it is left alone."
+                sentence = f"The namespace friend-{friend_id} lacks the API's labels: it stays."
                 here.findings.refused.append(Finding(friend_id, sentence, "namespace_not_ours"))
         self.sweeper.sweep_cluster(name, view, here.findings, here.deadline, dry_run=here.dry_run)
 

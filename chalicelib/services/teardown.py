@@ -15,6 +15,7 @@ from chalicelib.domain import kinds
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.kinds import ObjectRef
 from chalicelib.domain.model import FriendRecord, JsonObject
+from chalicelib.domain.namespace import UID_LABEL
 from chalicelib.domain.operations import DeletionStep, Operation, OperationStatus
 from chalicelib.domain.plan import is_of, namespace_terminating
 from chalicelib.domain.timestamps import timestamp
@@ -47,7 +48,7 @@ class Teardown:
         record = self.friends.load(turn.friend.id)
         if record is None or record.friend.uid != turn.friend.uid:
             raise LeaseLost
-        steps: dict[DeletionStep, Callable[[FriendRecord, Turn], None]] = {
+        steps: dict[DeletionStep, Callable[[FriendRecord, Turn], str | None]] = {
             DeletionStep.EXPOSURES: self._take_down_exposures,
             DeletionStep.NAMESPACE: self._delete_namespace,
             DeletionStep.PROFILE: self._delete_profile,
@@ -55,10 +56,10 @@ class Teardown:
         results = list(operation.results)
         for position, (step, run) in enumerate(steps.items()):
             if results[position] is None:
-                run(record, turn)
-                results[position] = _done(step)
-                self.operations.checkpoint(operation, position, _done(step), turn.owner)
-        results[-1] = _done(DeletionStep.FRIEND)
+                result = _result(step, left=run(record, turn))
+                results[position] = result
+                self.operations.checkpoint(operation, position, result, turn.owner)
+        results[-1] = _result(DeletionStep.FRIEND)
         _begin(turn)
         self.operations.finish_deletion(
             turn.friend,
@@ -80,16 +81,25 @@ class Teardown:
                 # Another request has just taken it down.
                 continue
 
-    def _delete_namespace(self, record: FriendRecord, turn: Turn) -> None:
-        """Delete the namespace and see it go. One that is not the friend's is none of ours."""
+    def _delete_namespace(self, record: FriendRecord, turn: Turn) -> str | None:
+        """Delete the namespace and see it go.
+
+        One that is not the friend's is none of ours: returns what is to be said of it.
+        """
         friend = record.friend
         ref = ObjectRef(kinds.NAMESPACE, friend.namespace)
         for _ in range(_LOOKS):
             _begin(turn)
             cluster = self.clusters.open(friend.cluster, turn.call_deadline())
             namespace = cluster.get(ref)
-            if namespace is None or not is_of(namespace, friend):
-                return
+            if namespace is None:
+                return None
+            if not is_of(namespace, friend):
+                return (
+                    f"The namespace {friend.namespace} stays, with all that runs in it: by its "
+                    f"label {UID_LABEL} it is not this friend's. An admin has to remove it before "
+                    "the id can be used again."
+                )
             if not namespace["metadata"].get("deletionTimestamp"):
                 cluster.delete(ref, seen=namespace)
             self.sleep(_LOOK_AGAIN_SECONDS)
@@ -106,5 +116,7 @@ def _begin(turn: Turn) -> None:
     turn.extend()
 
 
-def _done(step: DeletionStep) -> JsonObject:
-    return {"step": step, "status": "done"}
+def _result(step: DeletionStep, *, left: str | None = None) -> JsonObject:
+    if left is None:
+        return {"step": step, "status": "done"}
+    return {"step": step, "status": "left", "message": left}

@@ -122,7 +122,7 @@ def _ready_text(environment: Mapping[str, str]) -> str:
     workspace = f"{environment['AWS_ENDPOINT_URL']}/{environment['WORKSPACE_BUCKET']}"
     login = f"-H 'Authorization: Bearer {agent}'"
     return f"""
-Friends API   {url}/api
+Friends API   {url}
 admin token   {admin}
 agent token   {agent}   (agent {environment["AGENT_ID"]})
 environment   set -a; . .local/env; set +a

@@ -209,12 +209,38 @@ def test_h06_a_new_friend_of_the_id_inherits_nothing(
     assert api.post(EXPOSE, {"name": "app", "service": "web"}).status == 200
 
 
+def test_a_friend_is_restored_as_the_runbook_says(api: Api, invocations: list[Any]) -> None:
+    table = boto3.resource("dynamodb").Table(TABLE)
+    backup = rows()
+    api.delete(DELETE)
+    api.deliver(invocations)
+    for row in backup:
+        table.put_item(Item=row)
+    assert api.reconcile()["ok"]
+    # The deletion has taken the number that comes next.
+    assert api.post(APPLY, create_config_map_manifest()).json["code"] == "busy"
+    (profile,) = (each for each in backup if each["sk"] == "PROFILE")
+    last = profile["accepted"] + 1
+    table.put_item(Item={**profile, "accepted": last, "finished": last})
+    assert api.post(APPLY, create_config_map_manifest()).status == 200
+    assert api.reconcile()["changed"] == 0
+
+
 def test_what_is_not_the_friends_stays(
     api: Api, cluster: ClusterClient, invocations: list[Any]
 ) -> None:
     path = "/api/v1/namespaces/friend-alice"
     cluster.merge(path, {"metadata": {"labels": {"friends-api/uid": "another"}}})
     api.delete(DELETE)
-    api.deliver(invocations)
+    (report,) = api.deliver(invocations)
     wait_until(lambda: api.get(FRIEND).status == 404)
     assert cluster.get(path)["metadata"].get("deletionTimestamp") is None
+    steps = {each["step"]: each for each in report["operation"]["results"]}
+    assert {step: each["status"] for step, each in steps.items()} == {
+        "exposures": "done",
+        "namespace": "left",
+        "profile": "done",
+        "friend": "done",
+    }
+    assert "friend-alice" in steps["namespace"]["message"]
+    assert "admin has to remove it" in steps["namespace"]["message"]

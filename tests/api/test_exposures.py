@@ -315,6 +315,37 @@ def test_g07_a_record_that_changed_hands_is_left_alone(
     assert records(cloudflare) == [("A", HOST, "198.51.100.7")]
 
 
+@pytest.mark.parametrize("comment", ["", "friends-api/another-friend/my-app", "edited by hand"])
+def test_g07_a_list_names_the_record_that_is_in_the_way(
+    api: Api, cloudflare: CloudflareDouble, comment: str
+) -> None:
+    api.post(EXPOSE, APP)
+    api.post(EXPOSE, {"name": "other", "service": "web"})
+    other = next(each for each in cloudflare.records(ZONE_ID) if each["name"] != HOST)
+    cloudflare.reset()
+    fields = {name: other[name] for name in ("type", "name", "content", "proxied", "comment")}
+    cloudflare.seed(ZONE_ID, **fields)
+    cloudflare.seed(ZONE_ID, name=HOST, type="A", content="198.51.100.7", comment=comment)
+    shown = {each["name"]: each for each in api.get(EXPOSE).json}
+    assert failing(shown["my-app"]) == ["record"]
+    (check,) = (each for each in shown["my-app"]["checks"] if not each["ok"])
+    assert "a DNS record that is not the API's" in check["message"]
+    assert "ask an admin to remove it" in check["message"]
+    assert failing(shown["other"]) == []
+
+
+def test_g07_a_list_looks_closer_only_where_a_record_is_not_as_it_should_be(
+    api: Api, cloudflare: CloudflareDouble
+) -> None:
+    api.post(EXPOSE, APP)
+    cloudflare.requests.clear()
+    api.get(EXPOSE)
+    assert len(cloudflare.requests) == 1
+    cloudflare.reset()
+    (check,) = (each for each in api.get(EXPOSE).json[0]["checks"] if not each["ok"])
+    assert check["message"] == "There is no DNS record; send the expose request again."
+
+
 def test_g08_a_create_whose_answer_was_lost_is_found_again(
     api: Api, cloudflare: CloudflareDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +365,7 @@ def test_g10_a_freed_name_is_nobody_elses_for_a_ttl(api: Api, clock: Clock) -> N
     answer = api.post("/api/friends/b-c/namespace/expose", other)
     assert (answer.status, answer.json["code"]) == (409, "hostname_taken")
     assert 0 < int(answer.headers["Retry-After"]) <= 300
+    assert "free five minutes after" in answer.json["error"]
     mine = api.post("/api/friends/c/namespace/expose", {"name": "a-b", "service": "web"})
     assert mine.status == 200
     api.delete("/api/friends/c/namespace/expose/a-b")

@@ -15,10 +15,10 @@ from chalicelib.gateways.seam import Outgoing, Seam
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests.aws_double import AwsDouble
+from tests.described import ApiAnswer
 from tests.harness import (
     TABLE,
     Api,
-    ApiAnswer,
     LambdaContext,
     build_event,
     configure_domain,

@@ -511,6 +511,13 @@ def test_k05_a_hand_made_event_is_validated_like_a_request(
     assert kube.requests == []
 
 
+def test_k05_a_misspelt_field_is_named(api: Api) -> None:
+    report = api.run_operation(EVENT | {"dry_run": True})
+    assert report["error"] == (
+        "'dry_run' is not known here; known fields: friend_id, operation_id. Nothing was done."
+    )
+
+
 @pytest.mark.parametrize("event", [EVENT, EVENT | {"friend_id": "bob"}])
 def test_k05_an_event_about_nothing_says_so(api: Api, event: Any) -> None:
     report = api.run_operation(event)

@@ -232,6 +232,8 @@ def test_l11_mass_deletion_is_refused(
     kube.requests.clear()
     report = api.reconcile()
     assert codes(report["refused"]) == {"mass_deletion"}
+    assert all("5 %" in each["what"] for each in report["refused"])
+    assert all("docs/operations.md" in each["what"] for each in report["refused"])
     assert {each["what"].split(" of ")[0] for each in report["refused"]} == {"6"}
     assert not [each for each in kube.requests if each.method == "DELETE"]
     assert cluster.find("/api/v1/namespaces/friend-f0") is not None
@@ -440,6 +442,17 @@ def test_k05_a_bad_event_is_a_clear_error_and_nothing_happens(
     assert (answer["ok"], answer["code"]) == (False, "invalid_event")
     assert answer["details"][0]["path"] == path
     assert +seam.calls == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("dryrun", "'dryrun'"), ("x" * 99, f"'{'x' * 64}'"), ("dry\u202erun", "A field")],
+)
+def test_k05_a_misspelt_field_is_named(api: Api, name: str, shown: str) -> None:
+    answer = api.reconcile({name: True})
+    known = "known fields: friend_id, dry_run. Nothing was done."
+    assert answer["error"] == f"{shown} is not known here; {known}"
+    assert "\u202e" not in str(answer)
 
 
 def test_a_friend_who_is_not_there_needs_nothing(api: Api, seam: Seam) -> None:

@@ -80,6 +80,9 @@ def test_h03_a_namespace_without_our_uid_is_not_adopted() -> None:
         with pytest.raises(Conflict) as refusal:
             require_ours({"metadata": {"name": "friend-alice", "labels": labels}}, FRIEND)
         assert refusal.value.code == "namespace_not_ours"
+        # Whoever reads this must not remove what is the friend's and has merely lost its label.
+        assert "label friends-api/uid" in refusal.value.message
+        assert "put the label back" in refusal.value.message
 
 
 def test_h05_a_terminating_namespace_is_left_alone_for_now() -> None:

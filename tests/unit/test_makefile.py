@@ -1,0 +1,47 @@
+"""A command that lacks something says what, and how it is given."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+# Whatever a recipe does, no environment is set up here, and no program of one is run.
+NOTHING_RUNS = ("--old-file=.venv/.installed", "PYTHONS=false", "BIN=/nowhere")
+STORE = "Say which: make store-kubeconfig CLUSTER=main FILE=/path"
+MINT = "Say whose: make mint-token ROLE=admin, or make mint-token ROLE=agent AGENT_ID=mochi"
+TOKEN = "Say whose: make token ROLE=admin, or make token ROLE=agent AGENT_ID=mochi"
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", *NOTHING_RUNS, *arguments]
+    environment = {"PATH": "/usr/bin:/bin"}
+    return subprocess.run(  # noqa: S603 - ours
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("deploy", "Say which: make deploy STAGE=prod"),
+        ("doctor", "Say which: make doctor STAGE=prod"),
+        ("store-kubeconfig", STORE),
+        ("store-kubeconfig CLUSTER=main", STORE),
+        ("store-kubeconfig FILE=/path", STORE),
+        ("revoke-token", "Say which: make revoke-token ID=<id>; make list-tokens shows them"),
+        ("mint-token", MINT),
+        ("mint-token ROLE=boss", MINT),
+        ("mint-token ROLE=agent", MINT),
+        ("token ROLE=boss", TOKEN),
+    ],
+)
+def test_a_command_that_lacks_something_says_what(arguments: str, says: str) -> None:
+    done = make(*arguments.split())
+    assert done.returncode
+    assert done.stderr.splitlines()[0] == says
+
+
+def test_the_help_tells_whose_token_is_minted_when_nothing_is_said() -> None:
+    (line,) = (each for each in make("help").stdout.splitlines() if each.startswith("make token "))
+    assert line.endswith("ROLE=admin, or ROLE=agent AGENT_ID=... (default: agent mochi)")
