@@ -4,8 +4,9 @@ Its own loader lists four hundred services to check a name, and parses every end
 (endpoints.json, a megabyte). Nothing is lost without: the services here resolve their endpoints by
 rule sets of their own. A test compares the requests of both, region by region.
 
-An attribute of DynamoDB's is described as a document, which botocore hands through as it is on the
-wire: it would look each of them up under ten types, for most of the time that a pass computes.
+An item of DynamoDB's, and an attribute, are described as documents, which botocore hands through as
+they are on the wire: it would look for each attribute under ten types, and that was most of the
+time that a pass computes.
 """
 
 from typing import Any, Final
@@ -13,6 +14,7 @@ from typing import Any, Final
 from botocore.loaders import Loader
 
 _SERVICES: Final = ("dynamodb", "lambda", "s3", "secretsmanager")
+_AS_THEY_ARE: Final = ("AttributeMap", "AttributeValue")
 _NO_ENDPOINTS: Final = {"version": 3, "partitions": []}
 
 
@@ -31,8 +33,8 @@ class ServiceModels(Loader):
         found: tuple[Any, str] = super().load_data_with_path(name)
         description, path = found
         if name.startswith("dynamodb/") and name.endswith("/service-2"):
-            attribute = {"type": "structure", "members": {}, "document": True}
-            shapes = {**description["shapes"], "AttributeValue": attribute}
+            as_it_is = {"type": "structure", "members": {}, "document": True}
+            shapes = {**description["shapes"], **dict.fromkeys(_AS_THEY_ARE, as_it_is)}
             description = {**description, "shapes": shapes}
         return description, path
 
