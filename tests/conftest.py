@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from infra.local import cloudflare as cloudflare_double
 from infra.local import cluster
@@ -14,6 +15,10 @@ from tests.aws_double import AwsDouble
 from tests.harness import Api, create_backend
 
 pytest_plugins = ["tests.threats.plugin"]
+
+# No property is timed: a slow machine is no fault.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.model import Phase
@@ -25,7 +25,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)  # a slow machine is no fault
 @given(VALUES)
 def test_it_is_what_boto3_and_botocore_make_of_the_same_value(value: Any) -> None:
     ours, theirs = serialize(value), on_the_wire(TypeSerializer().serialize(value))
