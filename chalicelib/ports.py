@@ -12,6 +12,7 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
 from chalicelib.domain.kinds import Kind, ObjectRef
 from chalicelib.domain.model import (
+    DamagedRow,
     Exposure,
     Friend,
     FriendPage,
@@ -33,12 +34,16 @@ class FriendStore(Protocol):
     """The friends, their friendships and the claims that keep platform ids unique."""
 
     def load(self, friend_id: str) -> FriendRecord | None:
-        """Return everything recorded about one friend, or None. One consistent query."""
+        """Return everything recorded about one friend, or None. One consistent query.
+
+        Raises UpstreamFailed (damaged_row) when what is recorded of them cannot be read.
+        """
 
     def list_page(self, *, limit: int, after: str | None) -> FriendPage:
         """Return up to limit friends, sorted by id, that come after the given id.
 
-        Reads an index that follows the writes by milliseconds.
+        Reads an index that follows the writes by milliseconds. A friend whose row is damaged is
+        left out: then there are fewer, though more may come after.
         """
 
     def find_owner(self, identity: Identity) -> str | None:
@@ -215,19 +220,24 @@ class Inventory(Protocol):
     """All that is recorded, for those who compare it with the world.
 
     It is read from an index that follows the writes by milliseconds: before anything is done about
-    what it shows, the friend is loaded.
+    what it shows, the friend is loaded. A damaged row is left out, and added to the list that is
+    given for those.
     """
 
-    def friends(self) -> list[FriendRecord]:
+    def friends(self, damaged: list[DamagedRow] | None = None) -> list[FriendRecord]:
         """Return every friend with their line of operations, by id; nothing else of them."""
 
-    def exposures(self) -> list[Exposure]:
+    def exposures(self, damaged: list[DamagedRow] | None = None) -> list[Exposure]:
         """Return every friend's exposures."""
 
-    def claims(self, friend_id: str | None = None) -> list[NameClaim]:
+    def claims(
+        self, friend_id: str | None = None, damaged: list[DamagedRow] | None = None
+    ) -> list[NameClaim]:
         """Return the claims of names that are in force, of one friend or of all."""
 
-    def watched(self, friend_id: str | None = None) -> list[Watched]:
+    def watched(
+        self, friend_id: str | None = None, damaged: list[DamagedRow] | None = None
+    ) -> list[Watched]:
         """Return the operations that are being watched, of one friend or of all."""
 
     def drop(self, claim: NameClaim, now: float) -> bool:

@@ -51,7 +51,12 @@ def build_rules(exposure: Exposure) -> list[JsonObject]:
 
 def route_name(exposure: Exposure) -> str:
     """Return the name of an exposure's route."""
-    return f"expose-{exposure.name}"
+    return route_name_of(exposure.name)
+
+
+def route_name_of(name: str) -> str:
+    """Return the name of the route of an exposure with this name."""
+    return f"expose-{name}"
 
 
 def match_host(rule: str) -> str | None:

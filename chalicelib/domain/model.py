@@ -161,6 +161,27 @@ class Exposure:
 
 
 @dataclass(frozen=True)
+class DamagedRow:
+    """A row that no request could have written: nothing is made of it, and nothing goes with it.
+
+    friend_id is whose it is, as far as one can tell; exposure is the name that it gives an
+    exposure, where it is the row of one.
+    """
+
+    friend_id: str | None
+    key: str
+    exposure: str | None = None
+
+    @property
+    def message(self) -> str:
+        """What is to be told of it."""
+        return (
+            f"The row {self.key} of the table is damaged. What belongs to it is left as it is "
+            "until an admin has mended the row."
+        )
+
+
+@dataclass(frozen=True)
 class NameClaim:
     """What says whose a name is: a host name, or an id on a platform.
 
@@ -178,12 +199,22 @@ class NameClaim:
 
 @dataclass(frozen=True)
 class FriendRecord:
-    """Everything recorded about one friend but the operations: one query."""
+    """Everything recorded about one friend but the operations: one query.
+
+    damaged are the rows of exposures that cannot be read.
+    """
 
     friend: Friend
     friendships: tuple[Friendship, ...] = ()
     queue: Queue = field(default_factory=Queue)
     exposures: tuple[Exposure, ...] = ()
+    damaged: tuple[DamagedRow, ...] = ()
+
+    @property
+    def exposed_names(self) -> frozenset[str]:
+        """The names of all exposures, also of those whose rows are damaged."""
+        damaged = (each.exposure for each in self.damaged if each.exposure is not None)
+        return frozenset((*(each.name for each in self.exposures), *damaged))
 
     def friendship_of(self, agent_id: str | None) -> Friendship | None:
         """The agent's friendship, if it has one."""

@@ -93,6 +93,11 @@ class Operation:
         """Whether all is applied, and what is left is to see it become ready."""
         return self.status is OperationStatus.RUNNING and self.applied_at is not None
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has failed because its row is damaged, and that is not recorded yet."""
+        return self.status is OperationStatus.FAILED and self.finished_at is None
+
 
 def operation_id(friend: Friend, sequence: int) -> str:
     """Return the id of the friend's operation with this number.

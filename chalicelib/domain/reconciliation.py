@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from chalicelib.domain.model import JsonObject
+from chalicelib.domain.model import DamagedRow, JsonObject
 
 # A report has to fit Lambda's answer, and a person's patience.
 _MOST_LISTED: Final = 200
@@ -79,6 +79,11 @@ class Work:
         return [(each, frozenset(self.parts[each])) for each in sorted(self.parts)]
 
 
+def damaged_row(row: DamagedRow) -> Finding:
+    """Return the finding that a row cannot be read."""
+    return Finding(row.friend_id, row.message, "damaged_row")
+
+
 def most_deletions(observed: int) -> int:
     """Return how many of so many things one pass may delete because nothing recorded wants them.
 
@@ -103,20 +108,25 @@ def build_report(
     checked: int,
     dry_run: bool,
     handed_on: int = 0,
-    oldest_unfinished_seconds: int = 0,
+    oldest_unfinished_seconds: int | None = None,
 ) -> JsonObject:
-    """Return the report of a pass: counts first, then what was found, as much as one can read."""
+    """Return the report of a pass: counts first, then what was found, as much as one can read.
+
+    oldest_unfinished_seconds is None where nobody has looked for unfinished operations.
+    """
     report: JsonObject = {
         "ok": not (findings.failed or findings.refused),
         "dry_run": dry_run,
         "checked": checked,
         "changed": 0 if dry_run else len(findings.repaired),
         "handed_on": handed_on,
-        "oldest_unfinished_operation_seconds": oldest_unfinished_seconds,
     }
+    if oldest_unfinished_seconds is not None:
+        report["oldest_unfinished_operation_seconds"] = oldest_unfinished_seconds
     listed = {
         "repaired": findings.repaired,
-        "failed": findings.failed,
+        # A damaged row is met wherever something of its friend's is looked at.
+        "failed": list(dict.fromkeys(findings.failed)),
         "refused": findings.refused,
     }
     for name, found in listed.items():

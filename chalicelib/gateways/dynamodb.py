@@ -10,16 +10,16 @@ The index "friends" lists what the reconciler compares with the world, by list_p
 FRIENDS, EXPOSURES, CLAIMS, and WATCHED for operations; list_sk starts with the friend's id.
 """
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.exposures import require_valid
-from chalicelib.domain.fields import contact_fields, identities_of, names_taken
+from chalicelib.domain.fields import FRIEND_ID, contact_fields, identities_of, names_taken
 from chalicelib.domain.model import (
     Contact,
+    DamagedRow,
     Exposure,
     Friend,
     FriendPage,
@@ -31,10 +31,10 @@ from chalicelib.domain.model import (
     Platform,
     Queue,
 )
+from chalicelib.domain.timestamps import moment_of
+from chalicelib.gateways.damage import EXPOSURE_PREFIX, read_row, sound_in
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import StaleVersion
-
-_log = logging.getLogger(__name__)
 
 FRIENDS_INDEX: Final = "friends"
 AGENT_INDEX: Final = "by_agent"
@@ -43,7 +43,6 @@ ALL_FRIENDS: Final = "FRIENDS"
 ALL_EXPOSURES: Final = "EXPOSURES"
 ALL_CLAIMS: Final = "CLAIMS"
 CLAIM: Final = "CLAIM"
-EXPOSURE_PREFIX: Final = "EXPOSURE#"
 _AGENT_PREFIX: Final = "AGENT#"
 
 
@@ -64,13 +63,15 @@ class DynamoFriendStore:
         profile = next((item for item in items if item["sk"] == PROFILE), None)
         if profile is None:
             return None
-        ours = [item for item in items if item.get("uid") == profile["uid"]]
-        return FriendRecord(
-            to_friend(profile),
-            tuple(to_friendship(each) for each in ours if each["sk"].startswith(_AGENT_PREFIX)),
-            to_queue(profile),
-            tuple(exposures_in(ours)),
-        )
+        friend, queue = read_row(to_friend, profile), read_row(to_queue, profile)
+        ours = [item for item in items if item.get("uid") == friend.uid]
+        agents = (each for each in ours if each["sk"].startswith(_AGENT_PREFIX))
+        # One whose uid is no text may be ours, and is damaged.
+        exposed = (each for each in items if _may_be_of(each.get("uid"), friend))
+        damaged: list[DamagedRow] = []
+        exposures = tuple(exposures_in(exposed, damaged))
+        friendships = tuple(read_row(to_friendship, each) for each in agents)
+        return FriendRecord(friend, friendships, queue, exposures, tuple(damaged))
 
     def list_page(self, *, limit: int, after: str | None) -> FriendPage:
         """See FriendStore."""
@@ -82,8 +83,9 @@ class DynamoFriendStore:
             ExpressionAttributeValues=to_item({":all": ALL_FRIENDS}),
             **start,
         )
-        friends = tuple(to_friend(item) for item in items[:limit])
-        return FriendPage(friends, friends[-1].id if len(items) > limit else None)
+        listed = items[:limit]
+        after_it = str(listed[-1]["list_sk"]) if len(items) > limit else None
+        return FriendPage(tuple(sound_in(to_friend, listed)), after_it)
 
     def find_owner(self, identity: Identity) -> str | None:
         """See FriendStore."""
@@ -270,7 +272,21 @@ def _friendship_item(friend: Friend, friendship: Friendship) -> Item:
 
 
 def to_friend(item: Item) -> Friend:
-    """Return the friend of a row."""
+    """Return the friend of a row. Raises what damage.DAMAGE names."""
+    friend = _to_friend(item)
+    contact = friend.contact
+    ids = [contact.discord_id, contact.signal, contact.whatsapp]
+    texts = [friend.uid, friend.cluster, friend.tier, friend.updated_at, contact.display_name]
+    # What is no text cannot be joined: a pass asks that of ten thousand rows.
+    "".join([*texts, *(each for each in ids if each is not None)])
+    moment_of(friend.created_at)
+    if item["pk"] != friend_pk(friend.id) or not FRIEND_ID.fullmatch(friend.id):
+        msg = "No request could have recorded this friend."
+        raise ValueError(msg)
+    return friend
+
+
+def _to_friend(item: Item) -> Friend:
     channel = item["preferred_channel"]
     return Friend(
         id=item["id"],
@@ -314,22 +330,20 @@ def exposure_item(exposure: Exposure) -> Item:
     }
 
 
-def exposures_in(items: Iterable[Item]) -> Iterator[Exposure]:
-    """Yield the exposures among the items; a row that no request could have written is left out."""
-    for item in items:
-        if not item["sk"].startswith(EXPOSURE_PREFIX):
-            continue
-        try:
-            exposure = _to_exposure(item)
-            require_valid(exposure)
-        except (KeyError, TypeError, ValueError):
-            _log.error("damaged exposure", extra={"pk": item["pk"], "sk": item["sk"]})
-            continue
-        yield exposure
+def exposures_in(
+    items: Iterable[Item], damaged: list[DamagedRow] | None = None
+) -> Iterator[Exposure]:
+    """Yield the exposures among the items; damaged rows are left out, and added to the list."""
+    rows = (each for each in items if each["sk"].startswith(EXPOSURE_PREFIX))
+    return sound_in(_to_exposure, rows, damaged)
+
+
+def _may_be_of(uid: object, friend: Friend) -> bool:
+    return uid == friend.uid or not isinstance(uid, str)
 
 
 def _to_exposure(item: Item) -> Exposure:
-    return Exposure(
+    exposure = Exposure(
         name=item["name"],
         friend_id=item["friend_id"],
         uid=item["uid"],
@@ -340,6 +354,12 @@ def _to_exposure(item: Item) -> Exposure:
         created_at=item["created_at"],
         record_id=item["record_id"],
     )
+    require_valid(exposure)
+    key = (friend_pk(exposure.friend_id), f"{EXPOSURE_PREFIX}{exposure.name}")
+    if (item["pk"], item["sk"]) != key:
+        msg = "The exposure is not where it belongs."
+        raise ValueError(msg)
+    return exposure
 
 
 def to_friendship(item: Item) -> Friendship:

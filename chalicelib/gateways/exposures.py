@@ -13,10 +13,10 @@ from typing import Final
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.exposures import exposure_elsewhere, exposure_not_found
 from chalicelib.domain.model import Exposure, Friend, Lease, Phase
+from chalicelib.gateways.damage import EXPOSURE_PREFIX
 from chalicelib.gateways.dynamodb import (
     ALL_CLAIMS,
     CLAIM,
-    EXPOSURE_PREFIX,
     PROFILE,
     exposure_item,
     friend_pk,

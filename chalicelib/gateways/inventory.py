@@ -4,18 +4,17 @@ pk           sk      what
 RECONCILE    PASS    lease_owner, lease_until of the pass that is under way
 """
 
-import logging
-from collections.abc import Iterable, Iterator
 from typing import Final
 
-from chalicelib.domain.model import Exposure, FriendRecord, Lease, NameClaim
+from chalicelib.domain.model import DamagedRow, Exposure, FriendRecord, Lease, NameClaim
 from chalicelib.domain.tiers import TIERS
+from chalicelib.domain.timestamps import moment_of
+from chalicelib.gateways.damage import EXPOSURE_PREFIX, sound_in
 from chalicelib.gateways.dynamodb import (
     ALL_CLAIMS,
     ALL_EXPOSURES,
     ALL_FRIENDS,
     CLAIM,
-    EXPOSURE_PREFIX,
     FRIENDS_INDEX,
     exposures_in,
     friend_pk,
@@ -25,8 +24,6 @@ from chalicelib.gateways.dynamodb import (
 from chalicelib.gateways.operations import ALL_WATCHED
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import Watched
-
-_log = logging.getLogger(__name__)
 
 _PASS: Final = ("RECONCILE", "PASS")
 _OF_A_CLAIM: Final = "pk, friend_id, uid, expires_at, exposure"
@@ -41,23 +38,27 @@ class DynamoInventory:
         """Keep the table; nothing is called yet."""
         self._table = table
 
-    def friends(self) -> list[FriendRecord]:
+    def friends(self, damaged: list[DamagedRow] | None = None) -> list[FriendRecord]:
         """See Inventory."""
-        return list(_friends_in(self._list(ALL_FRIENDS)))
+        return list(sound_in(_to_record, self._list(ALL_FRIENDS), damaged))
 
-    def exposures(self) -> list[Exposure]:
+    def exposures(self, damaged: list[DamagedRow] | None = None) -> list[Exposure]:
         """See Inventory."""
-        return list(exposures_in(self._list(ALL_EXPOSURES)))
+        return list(exposures_in(self._list(ALL_EXPOSURES), damaged))
 
-    def claims(self, friend_id: str | None = None) -> list[NameClaim]:
+    def claims(
+        self, friend_id: str | None = None, damaged: list[DamagedRow] | None = None
+    ) -> list[NameClaim]:
         """See Inventory."""
         rows = self._list(ALL_CLAIMS, friend_id, shown=_OF_A_CLAIM)
-        return [_to_claim(row) for row in rows if "expires_at" not in row]
+        claims = [row for row in rows if "expires_at" not in row]
+        return list(sound_in(_to_claim, claims, damaged))
 
-    def watched(self, friend_id: str | None = None) -> list[Watched]:
+    def watched(
+        self, friend_id: str | None = None, damaged: list[DamagedRow] | None = None
+    ) -> list[Watched]:
         """See Inventory."""
-        rows = self._list(ALL_WATCHED, friend_id)
-        return [Watched(row["friend_id"], row["uid"], row["sk"], row["created_at"]) for row in rows]
+        return list(sound_in(_to_watched, self._list(ALL_WATCHED, friend_id), damaged))
 
     def drop(self, claim: NameClaim, now: float) -> bool:
         """See Inventory."""
@@ -114,21 +115,26 @@ class DynamoInventory:
         )
 
 
-def _friends_in(rows: Iterable[Item]) -> Iterator[FriendRecord]:
-    """Yield the friends; a row that no request could have written is left out, and stops no other.
-
-    Nothing of theirs is swept: whoever would sweep it loads the row, and fails.
-    """
-    for row in rows:
-        try:
-            friend, queue = to_friend(row), to_queue(row)
-            _ = TIERS[friend.tier]
-        except (KeyError, TypeError, ValueError):
-            _log.error("damaged friend", extra={"pk": row["pk"]})
-            continue
-        yield FriendRecord(friend, queue=queue)
+def _to_record(row: Item) -> FriendRecord:
+    friend = to_friend(row)
+    _ = TIERS[friend.tier]
+    return FriendRecord(friend, queue=to_queue(row))
 
 
 def _to_claim(row: Item) -> NameClaim:
     prefix, _, name = row["pk"].partition("#")
-    return NameClaim(_KINDS[prefix], name, row["friend_id"], row["uid"], row.get("exposure"))
+    return NameClaim(
+        _KINDS[prefix], name, _text(row["friend_id"]), _text(row["uid"]), row.get("exposure")
+    )
+
+
+def _to_watched(row: Item) -> Watched:
+    moment_of(row["created_at"])
+    return Watched(_text(row["friend_id"]), row["uid"], row["sk"], row["created_at"])
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        msg = "The row has something else where a text belongs."
+        raise TypeError(msg)
+    return value

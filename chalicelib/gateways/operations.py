@@ -9,6 +9,7 @@ Manifests are kept compressed: what a write costs grows with the size of its ite
 """
 
 import json
+import logging
 import zlib
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,11 +20,14 @@ from chalicelib.domain.errors import NotFound
 from chalicelib.domain.fields import identities_of
 from chalicelib.domain.model import Friend, Identity, JsonObject, Lease, Phase, Queue
 from chalicelib.domain.operations import (
+    DeletionStep,
     Operation,
     OperationStatus,
     OperationType,
     operation_id,
 )
+from chalicelib.domain.timestamps import moment_of
+from chalicelib.gateways.damage import DAMAGE, DAMAGED_ROW
 from chalicelib.gateways.dynamodb import (
     CLAIM,
     PROFILE,
@@ -36,11 +40,21 @@ from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import Claim, LeaseLost, StaleVersion
 
 ALL_WATCHED: Final = "WATCHED"
+_PREFIX: Final = "OPERATIONS#"
+_UNREADABLE: Final = (
+    "What is recorded of this operation cannot be read, so it was given up. Apply again what it "
+    "was to apply."
+)
 # DynamoDB takes 100 in one transaction.
 _MOST_AT_ONCE: Final = 100
 _KEPT: Final = timedelta(days=30)
+# What is told of an operation whose row does not say when it was accepted.
+_LONG_AGO: Final = "1970-01-01T00:00:00.000000Z"
 _IS_OURS: Final = "lease_owner = :owner"
 _NOT_OVER: Final = "uid = :uid AND attribute_not_exists(finished_at)"
+
+
+_log = logging.getLogger(__name__)
 
 
 class DynamoOperationStore:
@@ -213,12 +227,13 @@ class DynamoOperationStore:
     def find(self, friend: Friend, identifier: str) -> Operation | None:
         """See OperationStore."""
         item = self._table.get(_pk(friend.id), identifier)
-        return _to_operation(item) if item is not None and item["uid"] == friend.uid else None
+        is_theirs = item is not None and item.get("uid") == friend.uid
+        return _to_operation(item) if item is not None and is_theirs else None
 
     def find_deletion(self, friend_id: str, identifier: str) -> Operation | None:
         """See OperationStore."""
         item = self._table.get(_pk(friend_id), identifier)
-        if item is None or item["type"] != OperationType.DELETE or "finished_at" not in item:
+        if item is None or item.get("type") != OperationType.DELETE or "finished_at" not in item:
             return None
         return _to_operation(item)
 
@@ -237,7 +252,7 @@ class DynamoOperationStore:
             ScanIndexForward=False,
             ConsistentRead=True,
         )
-        return [_to_operation(each) for each in items if each["uid"] == friend.uid]
+        return [_to_operation(each) for each in items if each.get("uid") == friend.uid]
 
     def _give_up(self, identity: Identity, friend: Friend) -> Item:
         return self._table.delete_action(
@@ -296,7 +311,7 @@ def _preceding(identifier: str) -> str:
 
 
 def _pk(friend_id: str) -> str:
-    return f"OPERATIONS#{friend_id}"
+    return f"{_PREFIX}{friend_id}"
 
 
 def _progress(operation: Operation) -> Item:
@@ -354,6 +369,46 @@ def _to_result(result: JsonObject | None) -> JsonObject | None:
 
 
 def _to_operation(item: Item) -> Operation:
+    """Return the operation of a row.
+
+    One whose row is damaged stands as failed for good, so that it blocks nobody; a deletion's is
+    begun anew, because the friend is to be gone.
+    """
+    try:
+        return _read(item)
+    except (*DAMAGE, zlib.error):
+        _log.error("damaged row", extra={"pk": item["pk"], "sk": item["sk"]})
+        return _stand_in(item)
+
+
+def _stand_in(item: Item) -> Operation:
+    try:
+        created_at = str(item["created_at"])
+        moment_of(created_at)
+    except DAMAGE:
+        created_at = _LONG_AGO
+    is_deletion, finished_at = item.get("type") == OperationType.DELETE, item.get("finished_at")
+    return Operation(
+        id=item["sk"],
+        friend_id=item["pk"].removeprefix(_PREFIX),
+        uid=item["uid"],
+        sequence=0,
+        type=OperationType.DELETE if is_deletion else OperationType.APPLY,
+        status=OperationStatus.RUNNING if is_deletion else OperationStatus.FAILED,
+        manifests=(),
+        results=(None,) * len(DeletionStep) if is_deletion else (),
+        wait=False,
+        created_at=created_at,
+        requested_by=str(item.get("requested_by")),
+        request=item.get("request"),
+        finished_at=finished_at if isinstance(finished_at, str) else None,
+        error=None if is_deletion else _UNREADABLE,
+        code=None if is_deletion else DAMAGED_ROW,
+    )
+
+
+def _read(item: Item) -> Operation:
+    moment_of(item["created_at"])
     return Operation(
         id=item["sk"],
         friend_id=item["friend_id"],

@@ -24,10 +24,16 @@ _LONGEST_ECHO: Final = 64
 
 @dataclass(frozen=True)
 class ReconcileEvent:
-    """What reconcile is asked to do: everything, or these parts of these friends."""
+    """What reconcile is asked to do: everything, one friend, or these parts of these friends."""
 
+    friend_id: str | None = None
     friends: Mapping[str, frozenset[Part]] = field(default_factory=dict)
     dry_run: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is to be converged."""
+        return self.friend_id is None and not self.friends
 
 
 def parse_run_operation(event: object) -> tuple[str, str]:
@@ -58,18 +64,19 @@ def parse_reconcile(event: object) -> ReconcileEvent:
     dry_run = event.get("dry_run", False)
     if not isinstance(dry_run, bool):
         faults.append(Fault("/dry_run", "dry_run must be true or false."))
+    friend_id: str | None = None
     friends: dict[str, frozenset[Part]] = {}
     if "friend_id" in event and "friends" in event:
         faults.append(Fault("/friends", "Name one friend_id or friends, not both."))
     elif "friend_id" in event:
         faults += _friend_faults("/friend_id", event["friend_id"])
-        friends = {str(event["friend_id"]): frozenset(Part)}
+        friend_id = str(event["friend_id"])
     elif "friends" in event:
         faults += _work_faults(event["friends"])
         friends = {} if faults else _parse_work(event["friends"])
     if faults:
         raise _invalid(faults)
-    return ReconcileEvent(friends, bool(dry_run))
+    return ReconcileEvent(friend_id, friends, bool(dry_run))
 
 
 def _work_faults(work: object) -> list[Fault]:

@@ -9,7 +9,7 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import ApiError, InvalidInput, NotFound
 from chalicelib.domain.model import JsonObject
 from chalicelib.domain.operations import present_operation
-from chalicelib.routes.errors import error_answer
+from chalicelib.routes.errors import error_answer, error_body
 from chalicelib.routes.events import ReconcileEvent, parse_reconcile, parse_run_operation
 from chalicelib.services.reconciling import Reconciler
 from chalicelib.services.worker import Worker
@@ -55,18 +55,25 @@ def reconcile(reconciler: Reconciler, event: Any, context: Any) -> JsonObject:  
     except ApiError as error:
         logs.measure(Passes=1, FailedPasses=1)
         return _refusal(error, request_id)
+    except Exception:  # noqa: BLE001 - the last resort: a bug is logged, and answered as one
+        _log.exception("unexpected error")
+        logs.measure(Passes=1, FailedPasses=1)
+        message = "Something went wrong inside the API. Its log has a traceback."
+        return {"ok": False, **error_body(message, "internal_error", request_id)}
     if report is None:
         logs.measure(SkippedPasses=1)
         return {"ok": True, "skipped": "Another pass is under way: it does all that is to be done."}
     _log.info("reconciled", extra={"report": report})
     if not asked.dry_run:
-        _measure(report, is_whole=not asked.friends)
+        _measure(report, is_whole=asked.is_whole)
     return report
 
 
 def _reconcile(
     reconciler: Reconciler, asked: ReconcileEvent, deadline: Deadline
 ) -> JsonObject | None:
+    if asked.friend_id is not None:
+        return reconciler.converge_friend(asked.friend_id, deadline, dry_run=asked.dry_run)
     if asked.friends:
         return reconciler.converge(asked.friends, deadline, dry_run=asked.dry_run)
     # Not the request's id: an event that is delivered twice has one, and two passes.
@@ -82,13 +89,10 @@ def _measure(report: JsonObject, *, is_whole: bool) -> None:
         "Refusals": counts["refused"],
     }
     if is_whole:
-        oldest = report["oldest_unfinished_operation_seconds"]
-        measured |= {
-            "Passes": 1,
-            "FailedPasses": 0,
-            "Friends": report["checked"],
-            "OldestUnfinishedOperationSeconds": oldest,
-        }
+        measured |= {"Passes": 1, "FailedPasses": 0, "Friends": report["checked"]}
+        oldest = report.get("oldest_unfinished_operation_seconds")
+        if oldest is not None:
+            measured["OldestUnfinishedOperationSeconds"] = oldest
     logs.measure(**measured)
 
 

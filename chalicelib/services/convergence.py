@@ -3,39 +3,29 @@
 A part that cannot be converged now does not keep the others from it.
 """
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final, TypeVar
 
 from chalicelib.domain.claims import claims_of
 from chalicelib.domain.deadline import Deadline
-from chalicelib.domain.errors import ApiError
-from chalicelib.domain.model import Exposure, FriendRecord, Phase
+from chalicelib.domain.errors import NotFound
+from chalicelib.domain.model import Exposure, FriendRecord, NameClaim, Phase
 from chalicelib.domain.operations import operation_id
-from chalicelib.domain.plan import NAMESPACE_NOT_OURS, Result
+from chalicelib.domain.plan import Result
 from chalicelib.domain.presentation import build_profile
-from chalicelib.domain.reconciliation import Finding, Findings, Part
+from chalicelib.domain.reconciliation import Finding, Findings, Part, damaged_row
 from chalicelib.ports import (
     Dispatcher,
     ExposureStore,
     FriendStore,
     Inventory,
-    StaleVersion,
     Workspace,
 )
+from chalicelib.services.attempting import attempt
 from chalicelib.services.provisioning import Provisioner
-from chalicelib.services.publishing import RECORD_NOT_OURS, ROUTE_NOT_OURS, Publisher
-
-_FOREIGN: Final = frozenset({NAMESPACE_NOT_OURS, RECORD_NOT_OURS, ROUTE_NOT_OURS})
-# What a request is at work on is no drift.
-_BUSY: Final = frozenset({"exposure_busy", "exposure_not_found"})
-
-_log = logging.getLogger(__name__)
-
-T = TypeVar("T")
+from chalicelib.services.publishing import Publisher
 
 
 @dataclass(frozen=True)
@@ -52,17 +42,31 @@ class Convergence:
     now: Callable[[], datetime]
 
     def converge(
-        self, friend_id: str, parts: frozenset[Part], deadline: Deadline, *, dry_run: bool
+        self,
+        friend_id: str,
+        parts: frozenset[Part],
+        deadline: Deadline,
+        *,
+        dry_run: bool,
+        must_exist: bool = False,
     ) -> Findings:
         """Converge these parts of the friend's world and return what was found. Safe to repeat.
 
         A friend who is gone needs nothing, and one who is being deleted only their operations.
         """
         findings = Findings()
-        record = _attempt(friend_id, findings, partial(self.friends.load, friend_id))
+        record = attempt(findings, partial(self._load, friend_id, must_exist), of=friend_id)
         if record is not None:
+            findings.failed += map(damaged_row, record.damaged)
             _OneFriend(self, record, findings, deadline, dry_run).converge(parts)
         return findings
+
+    def _load(self, friend_id: str, must_exist: bool) -> FriendRecord | None:  # noqa: FBT001 - a pass-through
+        record = self.friends.load(friend_id)
+        if record is None and must_exist:
+            msg = "There is no friend with this id."
+            raise NotFound(msg, code="friend_not_found")
+        return record
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,22 @@ class _OneFriend:
     def _claims(self) -> None:
         friend, exposures = self.record.friend, self.record.exposures
         lost = claims_of(friend, exposures) - set(self.to.inventory.claims(friend.id))
-        if lost and not self.dry_run:
-            self.to.friends.claim_identities(friend)
-            for exposure in exposures:
-                self.to.exposure_store.reclaim(exposure)
-        for claim in sorted(lost, key=lambda each: each.name):
-            self._note(f"claim of {claim.kind} {claim.name} made again", "claimed")
+        # Each by itself: one name that is another's by now must not cost the friend the others.
+        identities = [each for each in lost if each.kind == "identity"]
+        self._claim_again(identities, partial(self.to.friends.claim_identities, friend))
+        for exposure in exposures:
+            hosts = [each for each in lost if each.name == exposure.hostname]
+            self._claim_again(hosts, partial(self.to.exposure_store.reclaim, exposure))
+
+    def _claim_again(self, lost: Sequence[NameClaim], claim: Callable[[], None]) -> None:
+        def claim_and_note() -> None:
+            if not self.dry_run:
+                claim()
+            for each in sorted(lost, key=lambda each: each.name):
+                self._note(f"claim of {each.kind} {each.name} made again", "claimed")
+
+        if lost:
+            self._attempt(claim_and_note)
 
     def _namespace(self) -> None:
         provision = self.to.provisioner.provision
@@ -163,22 +177,4 @@ class _OneFriend:
         self.findings.repaired.append(Finding(self.record.friend.id, what, code))
 
     def _attempt(self, step: Callable[[], None]) -> None:
-        _attempt(self.record.friend.id, self.findings, step)
-
-
-def _attempt(friend_id: str, findings: Findings, step: Callable[[], T]) -> T | None:
-    """Take a step; what keeps it from being taken is found, and the rest goes on."""
-    try:
-        return step()
-    except ApiError as error:
-        if error.code not in _BUSY:
-            found = Finding(friend_id, error.message, error.code)
-            (findings.refused if error.code in _FOREIGN else findings.failed).append(found)
-    except StaleVersion:
-        found = Finding(friend_id, "The friend was changed meanwhile.", "busy")
-        findings.failed.append(found)
-    except Exception:  # noqa: BLE001 - a bug that one friend meets must not stop the rest
-        _log.exception("unexpected error", extra={"friend": friend_id})
-        message = "Something went wrong inside the API. Its log has a traceback."
-        findings.failed.append(Finding(friend_id, message, "internal_error"))
-    return None
+        attempt(self.findings, step, of=self.record.friend.id)

@@ -87,9 +87,9 @@ class Friends:
         )
         permits = partial(self._is_permitted, principal, statuses)
         found = list(filter(permits, page.friends))
-        if len(found) == len(page.friends):
+        if len(found) == len(page.friends) and (page.after is None or len(found) == limit):
             return page
-        # Some are out of bounds: their places go to those who follow.
+        # Some are out of bounds, or damaged: their places go to those who follow.
         while page.after is not None and len(found) <= limit:
             page = self.store.list_page(limit=limit, after=page.after)
             found += filter(permits, page.friends)

@@ -1,10 +1,12 @@
 """A whole cluster, seen by a few paged lists and compared with what is recorded, page by page.
 
 Of each page nothing is kept but what differs, so that memory does not grow with the cluster. What
-differs is only a hint: whoever acts on it loads the friend and looks at the object again.
+differs is only a hint: whoever acts on it loads the friend and looks at the object again. An item
+that cannot be understood counts as nothing, and keeps none of the others from being seen.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -29,6 +31,8 @@ from chalicelib.services.concurrency import side_by_side
 _OURS: Final = f"{MANAGED_BY_LABEL}={MANAGER}"
 # What a list's items leave out.
 _ON_THE_LIST: Final = ("apiVersion", "kind")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,11 +101,12 @@ class _Observer:
         return self._view
 
     def _sound_namespaces(self) -> set[str]:
-        sound = set()
-        for thing in self._things(kinds.NAMESPACE, labels=""):
+        sound: set[str] = set()
+
+        def look(thing: JsonObject) -> None:
             friend_id = friend_in(thing["metadata"]["name"])
             if friend_id is None:
-                continue
+                return
             record = self._friends.get(friend_id)
             if record is not None and is_of(thing, record.friend):
                 self._view.namespaces += 1
@@ -113,35 +118,47 @@ class _Observer:
                 self._view.namespaces += 1
                 if not thing["metadata"].get("deletionTimestamp"):
                     self._view.stray_namespaces.append(Stray(friend_id, uid))
+
+        self._look_at_each(kinds.NAMESPACE, "", look)
         return sound
 
     def _sound_objects(self, kind: Kind) -> set[str]:
-        sound = set()
-        for thing in self._things(kind, labels=_OURS):
+        sound: set[str] = set()
+
+        def look(thing: JsonObject) -> None:
             record = self._owner_of(thing)
             if record is not None and self._is_sound(thing, kind, record):
                 sound.add(record.friend.id)
+
+        self._look_at_each(kind, _OURS, look)
         return sound
 
     def _sound_routes(self) -> set[str]:
-        sound = set()
-        for thing in self._things(kinds.INGRESS_ROUTE, labels=_OURS):
+        sound: set[str] = set()
+
+        def look(thing: JsonObject) -> None:
             self._view.routes += 1
             record = self._owner_of(thing)
             if record is None:
                 # It is an unknown friend's, and goes with their namespace.
-                continue
+                return
             name, friend = thing["metadata"]["name"], record.friend
             exposure = next((each for each in record.exposures if route_name(each) == name), None)
             if exposure is None:
                 self._view.stray_routes.append(Stray(friend.id, friend.uid, name))
             elif _says(thing, build_ingress_route(friend, exposure)):
                 sound.add(f"{friend.id}/{name}")
+
+        self._look_at_each(kinds.INGRESS_ROUTE, _OURS, look)
         return sound
 
-    def _things(self, kind: Kind, labels: str) -> Iterable[JsonObject]:
+    def _look_at_each(self, kind: Kind, labels: str, look: Callable[[JsonObject], None]) -> None:
         for page in self._cluster.list_pages(kind, labels):
-            yield from page
+            for thing in page:
+                try:
+                    look(thing)
+                except (AttributeError, LookupError, TypeError, ValueError):
+                    _log.warning("an object is not understood", extra={"kind": kind.name})
 
     def _owner_of(self, thing: JsonObject) -> FriendRecord | None:
         friend_id = friend_in(thing["metadata"].get("namespace") or "")

@@ -9,7 +9,6 @@
 A clean pass writes nothing but its own lease. What could not be read is left alone.
 """
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,8 +19,15 @@ from typing import Final, TypeVar
 from chalicelib.domain.claims import claims_of
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Domain
-from chalicelib.domain.errors import ApiError
-from chalicelib.domain.model import Exposure, FriendRecord, JsonObject, Lease, Phase
+from chalicelib.domain.model import (
+    DamagedRow,
+    Exposure,
+    FriendRecord,
+    JsonObject,
+    Lease,
+    NameClaim,
+    Phase,
+)
 from chalicelib.domain.namespace import ClusterLayout
 from chalicelib.domain.operations import operation_id
 from chalicelib.domain.presentation import build_profile
@@ -33,14 +39,16 @@ from chalicelib.domain.reconciliation import (
     Work,
     build_report,
     chunks_of,
+    damaged_row,
 )
 from chalicelib.ports import Clusters, Dispatcher, Inventory, OperationStore, Watched, Workspace
+from chalicelib.services.attempting import attempt
 from chalicelib.services.concurrency import each_of
 from chalicelib.services.convergence import Convergence
 from chalicelib.services.memory import collector_paused
 from chalicelib.services.observation import observe_cluster
 from chalicelib.services.sweeping import Sweeper
-from chalicelib.services.zones import Zones, view_zone
+from chalicelib.services.zones import Zones, ZoneView, view_zone
 
 T = TypeVar("T")
 
@@ -55,8 +63,6 @@ _SLACK_SECONDS: Final = 10.0
 # Of unfinished operations, so many are looked at to tell how old the oldest is.
 _LOOKED_AT: Final = 50
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass
 class _Pass:
@@ -65,19 +71,14 @@ class _Pass:
     deadline: Deadline
     dry_run: bool
     friends: dict[str, FriendRecord]
+    damaged: list[DamagedRow] = field(default_factory=list)
+    must_exist: bool = False
     findings: Findings = field(default_factory=Findings)
     work: Work = field(default_factory=Work)
 
     def attempt(self, what: str, step: Callable[[], T]) -> T | None:
         """Take a step; a system that cannot be read or written now is left alone."""
-        try:
-            return step()
-        except ApiError as error:
-            self.findings.failed.append(Finding(None, f"{what}: {error.message}", error.code))
-        except Exception:  # noqa: BLE001 - a bug that one system meets must not stop the rest
-            _log.exception("unexpected error", extra={"what": what})
-            self.findings.failed.append(Finding(None, f"{what}: see the log.", "internal_error"))
-        return None
+        return attempt(self.findings, step, what=what)
 
 
 @dataclass(frozen=True)
@@ -117,22 +118,46 @@ class Reconciler:
     def converge(
         self, parts: Mapping[str, frozenset[Part]], deadline: Deadline, *, dry_run: bool
     ) -> JsonObject:
-        """Converge these parts of these friends and return the report. Safe to repeat."""
+        """Converge these parts of these friends and return the report. Safe to repeat.
+
+        A friend who is gone by now needs nothing.
+        """
         here = _Pass(deadline, dry_run, {})
         for friend_id, each in parts.items():
             here.work.parts[friend_id] |= each
-        handed_on = self._work(here)
-        return build_report(here.findings, checked=len(parts), dry_run=dry_run, handed_on=handed_on)
+        return self._converge(here)
+
+    def converge_friend(self, friend_id: str, deadline: Deadline, *, dry_run: bool) -> JsonObject:
+        """Converge whatever of one friend's differs and return the report. Safe to repeat.
+
+        A friend who is not there has failed: whoever named them has to know.
+        """
+        here = _Pass(deadline, dry_run, {}, must_exist=True)
+        here.work.parts[friend_id] |= ALL_PARTS
+        return self._converge(here)
+
+    def _converge(self, here: _Pass) -> JsonObject:
+        checked, handed_on = len(here.work.parts), 0
+        if here.dry_run or here.deadline.remaining_seconds >= _ENOUGH_SECONDS:
+            handed_on = self._work(here)
+        else:
+            # Handing on from here would go on for ever.
+            sentence = "The invocation had no time to begin: its timeout is too short."
+            here.findings.failed.append(Finding(None, sentence, "timeout_too_short"))
+        return build_report(
+            here.findings, checked=checked, dry_run=here.dry_run, handed_on=handed_on
+        )
 
     def _run_pass(self, deadline: Deadline, *, dry_run: bool) -> JsonObject:
         with collector_paused():
-            here = _Pass(deadline, dry_run, self._recorded())
-            unfinished = self._unfinished(here)
+            damaged: list[DamagedRow] = []
+            here = _Pass(deadline, dry_run, self._recorded(damaged), damaged)
+            unfinished = here.attempt("The operations", partial(self._unfinished, here))
             here.attempt("The claims of names", partial(self._compare_claims, here))
             self._compare_clusters(here)
             here.attempt("The workspace", partial(self._compare_profiles, here))
-            for domain in self.domains:
-                here.attempt(f"The zone of {domain.name}", partial(self._zone, here, domain))
+            self._compare_zones(here)
+        here.findings.failed += map(damaged_row, here.damaged)
         handed_on = self._work(here)
         return build_report(
             here.findings,
@@ -142,24 +167,21 @@ class Reconciler:
             oldest_unfinished_seconds=unfinished,
         )
 
-    def _recorded(self) -> dict[str, FriendRecord]:
+    def _recorded(self, damaged: list[DamagedRow]) -> dict[str, FriendRecord]:
         """Return every friend with their exposures, by id."""
         exposures: dict[tuple[str, str], list[Exposure]] = defaultdict(list)
-        for each in self.inventory.exposures():
+        for each in self.inventory.exposures(damaged):
             exposures[each.friend_id, each.uid].append(each)
         return {
             each.friend.id: replace(
                 each, exposures=tuple(exposures[each.friend.id, each.friend.uid])
             )
-            for each in self.inventory.friends()
+            for each in self.inventory.friends(damaged)
         }
 
     def _unfinished(self, here: _Pass) -> int:
         """Plan what nobody is at work on; return the age of the oldest operation, in seconds."""
-        registered = {each.friend.uid for each in here.friends.values()}
-        watched = [each for each in self.inventory.watched() if each.uid in registered]
         moment = self.now().timestamp()
-        here.work.add({each.friend_id for each in watched}, Part.OPERATIONS)
         pending = [each for each in here.friends.values() if not each.queue.is_drained]
         idle = [each.friend.id for each in pending if not each.queue.is_held(moment)]
         here.work.add(idle, Part.OPERATIONS)
@@ -169,23 +191,31 @@ class Reconciler:
             if each.friend.phase in {Phase.PROVISIONING, Phase.DEGRADED}
         ]
         here.work.add(unready, Part.NAMESPACE)
-        return self._oldest_seconds(watched, pending)
+        registered = {each.friend.uid for each in here.friends.values()}
+        listed = self.inventory.watched(None, here.damaged)
+        watched = [each for each in listed if each.uid in registered]
+        here.work.add({each.friend_id for each in watched}, Part.OPERATIONS)
+        return self._oldest_seconds(here, watched, pending)
 
-    def _oldest_seconds(self, watched: Sequence[Watched], pending: Sequence[FriendRecord]) -> int:
+    def _oldest_seconds(
+        self, here: _Pass, watched: Sequence[Watched], pending: Sequence[FriendRecord]
+    ) -> int:
         dates = [each.created_at for each in watched]
         for record in pending[:_LOOKED_AT]:
             identifier = operation_id(record.friend, record.queue.finished + 1)
-            if found := self.operations.find(record.friend, identifier):
+            find = partial(self.operations.find, record.friend, identifier)
+            if found := attempt(here.findings, find, of=record.friend.id):
                 dates.append(found.created_at)
         if not dates:
             return 0
         return max(0, int((self.now() - datetime.fromisoformat(min(dates))).total_seconds()))
 
     def _compare_claims(self, here: _Pass) -> None:
-        claims = self.inventory.claims()
-        wanted = frozenset().union(
-            *(claims_of(each.friend, each.exposures) for each in here.friends.values())
-        )
+        claims = self.inventory.claims(None, here.damaged)
+        wanted: set[NameClaim] = set()
+        for friend_id, each in here.friends.items():
+            names = partial(claims_of, each.friend, each.exposures)
+            wanted |= attempt(here.findings, names, of=friend_id) or frozenset()
         lost = wanted.difference(claims)
         here.work.add({each.friend_id for each in lost}, Part.CLAIMS)
         # Without its claim, nobody may work at a host name: the zone's batch leaves it out.
@@ -194,13 +224,18 @@ class Reconciler:
         self.sweeper.sweep_claims(strays, len(claims), here.findings, dry_run=here.dry_run)
 
     def _compare_clusters(self, here: _Pass) -> None:
+        by_cluster: dict[str, dict[str, FriendRecord]] = defaultdict(dict)
+        for friend_id, record in here.friends.items():
+            by_cluster[record.friend.cluster][friend_id] = record
         for name in self.cluster_names:
-            friends = {
-                friend_id: record
-                for friend_id, record in here.friends.items()
-                if record.friend.cluster == name
-            }
+            friends = by_cluster.pop(name, {})
             here.attempt(f"The cluster {name}", partial(self._compare_cluster, here, name, friends))
+        for name, friends in by_cluster.items():
+            sentence = (
+                f"The cluster {name} is not configured, so nothing is known of the friends who "
+                f"live in it: {len(friends)}, {min(friends)} among them."
+            )
+            here.findings.failed.append(Finding(None, sentence, "cluster_misconfigured"))
 
     def _compare_cluster(self, here: _Pass, name: str, friends: Mapping[str, FriendRecord]) -> None:
         view = observe_cluster(self.clusters.open(name, here.deadline), friends, self.layout)
@@ -229,8 +264,26 @@ class Reconciler:
         here.work.add((each for each in staying if each not in sound), Part.PROFILE)
         self.sweeper.sweep_profiles(strays, count, here.findings, dry_run=here.dry_run)
 
-    def _zone(self, here: _Pass, domain: Domain) -> None:
-        staying, leaving = _exposures_on(domain, here.friends.values())
+    def _compare_zones(self, here: _Pass) -> None:
+        staying, leaving = _exposures_by_domain(here.friends.values())
+        for domain in self.domains:
+            stay, leave = staying.pop(domain.name, []), leaving.pop(domain.name, [])
+            compare = partial(self._zone, here, domain, stay, leave)
+            here.attempt(f"The zone of {domain.name}", compare)
+        for name, exposures in staying.items():
+            sentence = (
+                f"The domain {name} is not configured, so the records of its exposures are out of "
+                f"reach: {len(exposures)}, {min(each.hostname for each in exposures)} among them."
+            )
+            here.findings.failed.append(Finding(None, sentence, "dns_misconfigured"))
+
+    def _zone(
+        self,
+        here: _Pass,
+        domain: Domain,
+        staying: Sequence[Exposure],
+        leaving: Sequence[Exposure],
+    ) -> None:
         observed = self.zones.observe(domain, here.deadline)
         view = view_zone(domain, staying, observed, leaving=leaving)
         sweep = partial(self.sweeper.sweep_records, domain, view, here.findings, here.deadline)
@@ -246,11 +299,14 @@ class Reconciler:
         done = (
             list(view.drifted)
             if here.dry_run
-            else self.zones.converge(domain, view.drifted, here.deadline)
+            else self.zones.converge(domain, view.drifted, here.deadline, here.findings)
         )
         for exposure in done:
             what = f"DNS record {exposure.hostname} restored"
             here.findings.repaired.append(Finding(exposure.friend_id, what, "restored"))
+
+    def _sweep_zone(self, here: _Pass, domain: Domain, view: ZoneView) -> None:
+        self.sweeper.sweep_records(domain, view, here.findings, here.deadline, dry_run=here.dry_run)
 
     def _work(self, here: _Pass) -> int:
         """Converge what differs, as far as it is for this invocation; hand on the rest.
@@ -275,21 +331,19 @@ class Reconciler:
 
     def _converge_one(self, here: _Pass, work: tuple[str, frozenset[Part]]) -> Findings:
         friend_id, parts = work
-        return self.convergence.converge(friend_id, parts, here.deadline, dry_run=here.dry_run)
+        return self.convergence.converge(
+            friend_id, parts, here.deadline, dry_run=here.dry_run, must_exist=here.must_exist
+        )
 
 
-def _exposures_on(
-    domain: Domain, records: Iterable[FriendRecord]
-) -> tuple[list[Exposure], list[Exposure]]:
-    """Return the domain's exposures, of friends who stay and of those who are being deleted."""
-    staying: list[Exposure] = []
-    leaving: list[Exposure] = []
+def _exposures_by_domain(
+    records: Iterable[FriendRecord],
+) -> tuple[dict[str, list[Exposure]], dict[str, list[Exposure]]]:
+    """Return the exposures by domain: of friends who stay, and of those who are being deleted."""
+    staying: dict[str, list[Exposure]] = defaultdict(list)
+    leaving: dict[str, list[Exposure]] = defaultdict(list)
     for record in records:
         side = leaving if record.friend.phase is Phase.DELETING else staying
-        side += (each for each in record.exposures if each.domain == domain.name)
+        for exposure in record.exposures:
+            side[exposure.domain].append(exposure)
     return staying, leaving
-
-
-def every_part_of(friend_id: str) -> dict[str, frozenset[Part]]:
-    """Return the work of converging one friend, whatever of theirs differs."""
-    return {friend_id: ALL_PARTS}

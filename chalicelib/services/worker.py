@@ -12,7 +12,7 @@ Events come twice, late, out of order or never; the friend's row alone says what
 import logging
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -21,6 +21,7 @@ from chalicelib.domain.errors import ApiError, NotFound, UpstreamFailed
 from chalicelib.domain.model import Friend, JsonObject, Phase
 from chalicelib.domain.operations import Operation, OperationType, operation_id
 from chalicelib.domain.plan import friend_deleting
+from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Claim, Dispatcher, LeaseLost, OperationStore
 from chalicelib.services.execution import Executed, Executor, OutOfTurn, Turn, new_lease
 from chalicelib.services.following import Follower
@@ -80,7 +81,10 @@ class Worker:
             if claim.queue.lease_owner == owner:
                 self._drain(claim, self._turn(claim, owner, deadline), identifier)
             operation = self._find(claim.friend, identifier)
-            if operation.is_watched:
+            if operation.is_lost:
+                # It was being watched: nothing else looks at what is not in the line any more.
+                self.store.record(self._close(operation))
+            elif operation.is_watched:
                 self.follower.follow(claim.friend, operation, deadline)
         except OutOfTurn:
             self.dispatcher.dispatch(friend_id, identifier)
@@ -158,6 +162,9 @@ class Worker:
         def keep(position: int, result: JsonObject) -> None:
             self.store.checkpoint(operation, position, result, turn.owner)
 
+        if operation.is_lost:
+            # Its row is damaged: that holds up neither those behind it nor the friend's deletion.
+            return self._close(operation), ""
         if turn.friend.phase is Phase.DELETING:
             return self.executor.refuse(operation, friend_deleting()), ""
         if operation.attempts > _MOST_ATTEMPTS:
@@ -187,6 +194,9 @@ class Worker:
             _log.exception("unexpected error", extra={"operation": operation.id})
             msg = "Something went wrong inside the API. Report the operation's id to an admin."
             return Executed(operation, UpstreamFailed(msg, code="internal_error"))
+
+    def _close(self, operation: Operation) -> Operation:
+        return replace(operation, finished_at=timestamp(self.now()))
 
     def _find(self, friend: Friend, identifier: str) -> Operation:
         operation = self.store.find(friend, identifier)

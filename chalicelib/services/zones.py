@@ -17,9 +17,11 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Domain, Record, RecordChanges, RecordSpec, owner_of
 from chalicelib.domain.errors import ApiError, Conflict, NotFound
 from chalicelib.domain.model import Exposure, Lease
+from chalicelib.domain.reconciliation import Findings
 from chalicelib.domain.record_plan import build_record, plan_record
 from chalicelib.domain.zone_plan import plan_zone
 from chalicelib.ports import Dns, ExposureStore, LeaseLost, RecordTaken
+from chalicelib.services.attempting import attempt
 from chalicelib.services.concurrency import side_by_side
 from chalicelib.services.execution import LEASE_SECONDS, new_lease
 
@@ -61,15 +63,18 @@ class Zones:
         domain: Domain,
         drifted: Sequence[Exposure],
         deadline: Deadline,
+        findings: Findings,
     ) -> list[Exposure]:
         """Have the zone hold exactly the records of these exposures; return those that it does.
 
-        Exposures that a request is at work on, or that are gone, are left to it. Safe to repeat:
-        the second time there is nothing to do. Raises what Cloudflare's calls raise.
+        Exposures that a request is at work on, or that are gone, are left to it, and those whose
+        lease cannot be had to the next pass: findings says which. Safe to repeat: the second time
+        there is nothing to do. Raises what Cloudflare's calls raise.
         """
         done: list[Exposure] = []
         for start in range(0, len(drifted), _AT_ONCE):
-            done += self._converge(domain, drifted[start : start + _AT_ONCE], deadline)
+            batch = drifted[start : start + _AT_ONCE]
+            done += self._converge(domain, batch, deadline, findings)
         return done
 
     def is_unchanged(self, domain: Domain, record: Record, deadline: Deadline) -> bool:
@@ -92,9 +97,10 @@ class Zones:
         domain: Domain,
         drifted: Sequence[Exposure],
         deadline: Deadline,
+        findings: Findings,
     ) -> list[Exposure]:
         lease = new_lease(uuid.uuid4().hex, self.now)
-        tried = side_by_side([partial(self._try_lock, each, lease) for each in drifted])
+        tried = side_by_side([partial(self._try_lock, each, lease, findings) for each in drifted])
         locked = [each for each, is_locked in zip(drifted, tried, strict=True) if is_locked]
         try:
             bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
@@ -109,7 +115,9 @@ class Zones:
         ]
         kept_off = [each for each in locked if each.hostname not in records]
         side_by_side([partial(self._release, each, lease.owner) for each in kept_off])
-        settled = side_by_side([partial(self._settle, each, lease.owner) for each in written])
+        settled = side_by_side(
+            [partial(self._settle, each, lease.owner, findings) for each in written]
+        )
         return [each for each, is_settled in zip(written, settled, strict=True) if is_settled]
 
     def _write(
@@ -139,12 +147,19 @@ class Zones:
         msg = "Others keep changing the DNS records of these host names. The next pass tries again."
         raise Conflict(msg, code="record_busy", retry_after_seconds=2)
 
-    def _try_lock(self, exposure: Exposure, lease: Lease) -> bool:
-        try:
-            self.store.lock(exposure, lease, self.now().timestamp())
-        except (Conflict, NotFound):
-            return False
-        return True
+    def _try_lock(self, exposure: Exposure, lease: Lease, findings: Findings) -> bool:
+        def lock() -> bool:
+            try:
+                self.store.lock(exposure, lease, self.now().timestamp())
+            except (Conflict, NotFound):
+                return False
+            except ApiError:
+                # The lease may be ours all the same.
+                self._release(exposure, lease.owner)
+                raise
+            return True
+
+        return attempt(findings, lock, of=exposure.friend_id) or False
 
     def _release(self, exposure: Exposure, owner: str) -> None:
         try:
@@ -153,12 +168,18 @@ class Zones:
             # What went wrong first is what has to be told; the lease runs out by itself.
             return
 
-    def _settle(self, exposure: Exposure, owner: str) -> bool:
-        try:
-            self.store.settle(exposure, owner)
-        except LeaseLost:
-            return False
-        return True
+    def _settle(self, exposure: Exposure, owner: str, findings: Findings) -> bool:
+        def settle() -> bool:
+            try:
+                self.store.settle(exposure, owner)
+            except LeaseLost:
+                return False
+            except ApiError:
+                self._release(exposure, owner)
+                raise
+            return True
+
+        return attempt(findings, settle, of=exposure.friend_id) or False
 
 
 def view_zone(

@@ -10,6 +10,7 @@ import pytest
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Domain
 from chalicelib.domain.model import Exposure
+from chalicelib.domain.reconciliation import Findings
 from chalicelib.gateways.aws import AwsClients
 from chalicelib.gateways.cloudflare import CloudflareDns
 from chalicelib.gateways.dynamodb import DynamoFriendStore
@@ -70,7 +71,7 @@ def converge(zones: Zones, exposures: list[Exposure], domain: Domain = DOMAIN) -
     observed = zones.observe(domain, NEVER)
     view = view_zone(domain, exposures, observed)
     zones.delete(domain, view.strays, NEVER)
-    zones.converge(domain, view.drifted, NEVER)
+    zones.converge(domain, view.drifted, NEVER, Findings())
     return view
 
 
