@@ -25,7 +25,7 @@ say = echo "$(1)" >&2; exit 1
 
 .DEFAULT_GOAL := help
 .PHONY: help dev up down token test conformance test-e2e test-cluster check package deploy doctor store-kubeconfig \
-	store-cloudflare-token mint-token list-tokens revoke-token faults nightly threats bench lock clean
+	store-cloudflare-token mint-token list-tokens revoke-token faults nightly threats bench lock licences clean
 
 help:  ## show this
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-28s %s\n", $$1, $$2 }'
@@ -65,7 +65,7 @@ test-e2e: $(READY)  ## deploy to MiniStack and drive it over HTTP; ARGS go to py
 test-cluster: $(READY)  ## the contract and least privilege on a real control plane; KUBECONFIG=... uses yours
 	$(WITH_CLUSTER) $(BIN)/pytest tests/cluster tests/contract/cluster $(ARGS)
 
-check: $(READY)  ## style, format, types, that imports flow down only, and the template with its policies
+check: $(READY)  ## style, types, imports, the template and its policies, licences, known vulnerabilities
 	$(BIN)/ruff check --no-cache
 	$(BIN)/ruff format --no-cache --check
 	$(BIN)/mypy
@@ -74,6 +74,8 @@ check: $(READY)  ## style, format, types, that imports flow down only, and the t
 		--out .local/check/$(version) && ) true
 	$(BIN)/cfn-lint .local/check/*/sam.yaml
 	$(BIN)/python -m infra.policy_scan .local/check/3.11/sam.yaml
+	$(BIN)/python -m infra.licences --check
+	$(BIN)/python -m infra.audit $(if $(AUDIT_STRICT),--strict)
 
 package: $(READY)  ## the Lambda bundle and its template, in dist/; PYTHON_VERSION=3.13 ARCH=arm64 STAGE=prod
 	$(BIN)/python -m infra.package --out dist $(PLATFORM) --stage $(or $(STAGE),prod) $(ARGS)
@@ -120,6 +122,9 @@ lock: $(READY)  ## pin the newest versions that requirements/*.in allow
 	$(COMPILE) --upgrade requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) --upgrade requirements/runtime.in -o requirements/runtime.txt
 	$(COMPILE) --upgrade -c requirements/runtime.txt requirements/dev.in -o requirements/dev.txt
+
+licences: $(READY)  ## write docs/licences.md, after a lock
+	$(BIN)/python -m infra.licences
 
 clean:  ## end the local stack and remove everything that was made here
 	@test ! -x $(BIN)/python || $(BIN)/python -m infra.local.stack down
