@@ -1,7 +1,7 @@
 """A pass over everything: observe -> plan -> execute, from whatever died before it.
 
     read what is recorded
-      ├─ clusters, workspace, zones: a few paged lists each, compared page by page
+      ├─ clusters, claims, workspace, zones: a few paged lists each, all looked at side by side
       ├─ records: in batches, under the leases of their host names
       ├─ strays: what is ours and belongs to nobody; few at a time, each looked at again
       └─ friends: the parts that differ, side by side; beyond a few hundred, by further invocations
@@ -9,6 +9,7 @@
 A clean pass writes nothing but its own lease. What could not be read is left alone.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from typing import Final, TypeVar
 
 from chalicelib.domain.claims import claims_of
 from chalicelib.domain.deadline import Deadline
-from chalicelib.domain.dns import Domain
+from chalicelib.domain.dns import Domain, Record
 from chalicelib.domain.model import (
     DamagedRow,
     Exposure,
@@ -41,14 +42,22 @@ from chalicelib.domain.reconciliation import (
     chunks_of,
     damaged_row,
 )
-from chalicelib.ports import Clusters, Dispatcher, Inventory, OperationStore, Watched, Workspace
+from chalicelib.ports import (
+    Clusters,
+    Dispatcher,
+    Inventory,
+    OperationStore,
+    StoredProfile,
+    Watched,
+    Workspace,
+)
 from chalicelib.services.attempting import attempt
-from chalicelib.services.concurrency import each_of
+from chalicelib.services.concurrency import each_of, side_by_side
 from chalicelib.services.convergence import Convergence
 from chalicelib.services.memory import collector_paused
-from chalicelib.services.observation import observe_cluster
+from chalicelib.services.observation import ClusterView, observe_cluster
 from chalicelib.services.sweeping import Sweeper
-from chalicelib.services.zones import Zones, ZoneView, view_zone
+from chalicelib.services.zones import Zones, view_zone
 
 T = TypeVar("T")
 
@@ -79,6 +88,21 @@ class _Pass:
     def attempt(self, what: str, step: Callable[[], T]) -> T | None:
         """Take a step; a system that cannot be read or written now is left alone."""
         return attempt(self.findings, step, what=what)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What to do about what a system showed, and what kept it from being seen, if it was not."""
+
+    what: str
+    act: Callable[[], None] | None
+    findings: Findings
+
+    @classmethod
+    def at(cls, what: str, look: Callable[[], Callable[[], None]]) -> "_Look":
+        """Look at a system, side by side with others; nothing is done about it yet."""
+        findings = Findings()
+        return cls(what, attempt(findings, look, what=what), findings)
 
 
 @dataclass(frozen=True)
@@ -153,10 +177,10 @@ class Reconciler:
             damaged: list[DamagedRow] = []
             here = _Pass(deadline, dry_run, self._recorded(damaged), damaged)
             unfinished = here.attempt("The operations", partial(self._unfinished, here))
-            here.attempt("The claims of names", partial(self._compare_claims, here))
-            self._compare_clusters(here)
-            here.attempt("The workspace", partial(self._compare_profiles, here))
-            self._compare_zones(here)
+            for look in self._look_at_everything(here):
+                here.findings.add(look.findings)
+                if look.act is not None:
+                    here.attempt(look.what, look.act)
         here.findings.failed += map(damaged_row, here.damaged)
         handed_on = self._work(here)
         return build_report(
@@ -210,8 +234,31 @@ class Reconciler:
             return 0
         return max(0, int((self.now() - datetime.fromisoformat(min(dates))).total_seconds()))
 
-    def _compare_claims(self, here: _Pass) -> None:
-        claims = self.inventory.claims(None, here.damaged)
+    def _look_at_everything(self, here: _Pass) -> list[_Look]:
+        """Read all systems at once, as one waits while another answers; what to do, in order."""
+        zones = _exposures_by_domain(here.friends.values(), self.domains, here.findings)
+        looks: list[tuple[str, Callable[[], Callable[[], None]]]] = [
+            ("The claims of names", partial(self._look_at_claims, here)),
+            ("The workspace", partial(self._look_at_profiles, here)),
+        ]
+        looks += [
+            (f"The zone of {domain.name}", partial(self._look_at_zone, here, domain, *exposures))
+            for domain, exposures in zones.items()
+        ]
+        # The clusters are first: what runs reads side by side itself has to be.
+        clusters, *rest = side_by_side(
+            [
+                partial(self._look_at_clusters, here),
+                *(partial(_one_look, what, look) for what, look in looks),
+            ]
+        )
+        (claims, *others) = itertools.chain.from_iterable(rest)
+        return [claims, *clusters, *others]
+
+    def _look_at_claims(self, here: _Pass) -> Callable[[], None]:
+        return partial(self._compare_claims, here, self.inventory.claims(None, here.damaged))
+
+    def _compare_claims(self, here: _Pass, claims: Sequence[NameClaim]) -> None:
         wanted: set[NameClaim] = set()
         for friend_id, each in here.friends.items():
             names = partial(claims_of, each.friend, each.exposures)
@@ -223,22 +270,35 @@ class Reconciler:
         strays = [each for each in claims if each not in wanted]
         self.sweeper.sweep_claims(strays, len(claims), here.findings, dry_run=here.dry_run)
 
-    def _compare_clusters(self, here: _Pass) -> None:
+    def _look_at_clusters(self, here: _Pass) -> list[_Look]:
         by_cluster: dict[str, dict[str, FriendRecord]] = defaultdict(dict)
         for friend_id, record in here.friends.items():
             by_cluster[record.friend.cluster][friend_id] = record
-        for name in self.cluster_names:
-            friends = by_cluster.pop(name, {})
-            here.attempt(f"The cluster {name}", partial(self._compare_cluster, here, name, friends))
+        looks = [
+            _Look.at(
+                f"The cluster {name}",
+                partial(self._look_at_cluster, here, name, by_cluster.pop(name, {})),
+            )
+            for name in self.cluster_names
+        ]
         for name, friends in by_cluster.items():
             sentence = (
                 f"The cluster {name} is not configured, so nothing is known of the friends who "
                 f"live in it: {len(friends)}, {min(friends)} among them."
             )
-            here.findings.failed.append(Finding(None, sentence, "cluster_misconfigured"))
+            found = Findings(failed=[Finding(None, sentence, "cluster_misconfigured")])
+            looks.append(_Look(f"The cluster {name}", None, found))
+        return looks
 
-    def _compare_cluster(self, here: _Pass, name: str, friends: Mapping[str, FriendRecord]) -> None:
+    def _look_at_cluster(
+        self, here: _Pass, name: str, friends: Mapping[str, FriendRecord]
+    ) -> Callable[[], None]:
         view = observe_cluster(self.clusters.open(name, here.deadline), friends, self.layout)
+        return partial(self._compare_cluster, here, name, friends, view)
+
+    def _compare_cluster(
+        self, here: _Pass, name: str, friends: Mapping[str, FriendRecord], view: ClusterView
+    ) -> None:
         here.work.add(view.drifted, Part.NAMESPACE)
         here.work.add(view.misrouted, Part.ROUTES)
         for friend_id in view.foreign:
@@ -247,7 +307,7 @@ class Reconciler:
                 here.findings.refused.append(Finding(friend_id, sentence, "namespace_not_ours"))
         self.sweeper.sweep_cluster(name, view, here.findings, here.deadline, dry_run=here.dry_run)
 
-    def _compare_profiles(self, here: _Pass) -> None:
+    def _look_at_profiles(self, here: _Pass) -> Callable[[], None]:
         sound, strays, count = set(), [], 0
         for stored in self.workspace.list_profiles():
             count += 1
@@ -256,35 +316,37 @@ class Reconciler:
                 strays.append(stored)
             elif self.workspace.has_digest(stored, build_profile(record.friend)):
                 sound.add(stored.friend_id)
-        staying = (
+        unsound = [
             friend_id
             for friend_id, record in here.friends.items()
-            if record.friend.phase is not Phase.DELETING
-        )
-        here.work.add((each for each in staying if each not in sound), Part.PROFILE)
+            if record.friend.phase is not Phase.DELETING and friend_id not in sound
+        ]
+        return partial(self._compare_profiles, here, unsound, strays, count)
+
+    def _compare_profiles(
+        self, here: _Pass, unsound: Sequence[str], strays: Sequence[StoredProfile], count: int
+    ) -> None:
+        here.work.add(unsound, Part.PROFILE)
         self.sweeper.sweep_profiles(strays, count, here.findings, dry_run=here.dry_run)
 
-    def _compare_zones(self, here: _Pass) -> None:
-        staying, leaving = _exposures_by_domain(here.friends.values())
-        for domain in self.domains:
-            stay, leave = staying.pop(domain.name, []), leaving.pop(domain.name, [])
-            compare = partial(self._zone, here, domain, stay, leave)
-            here.attempt(f"The zone of {domain.name}", compare)
-        for name, exposures in staying.items():
-            sentence = (
-                f"The domain {name} is not configured, so the records of its exposures are out of "
-                f"reach: {len(exposures)}, {min(each.hostname for each in exposures)} among them."
-            )
-            here.findings.failed.append(Finding(None, sentence, "dns_misconfigured"))
-
-    def _zone(
+    def _look_at_zone(
         self,
         here: _Pass,
         domain: Domain,
         staying: Sequence[Exposure],
         leaving: Sequence[Exposure],
-    ) -> None:
+    ) -> Callable[[], None]:
         observed = self.zones.observe(domain, here.deadline)
+        return partial(self._compare_zone, here, domain, staying, leaving, observed)
+
+    def _compare_zone(  # noqa: PLR0913, PLR0917 - bound by position in partial
+        self,
+        here: _Pass,
+        domain: Domain,
+        staying: Sequence[Exposure],
+        leaving: Sequence[Exposure],
+        observed: Sequence[Record],
+    ) -> None:
         view = view_zone(domain, staying, observed, leaving=leaving)
         sweep = partial(self.sweeper.sweep_records, domain, view, here.findings, here.deadline)
         swept = here.attempt(f"The strays of {domain.name}", partial(sweep, dry_run=here.dry_run))
@@ -304,9 +366,6 @@ class Reconciler:
         for exposure in done:
             what = f"DNS record {exposure.hostname} restored"
             here.findings.repaired.append(Finding(exposure.friend_id, what, "restored"))
-
-    def _sweep_zone(self, here: _Pass, domain: Domain, view: ZoneView) -> None:
-        self.sweeper.sweep_records(domain, view, here.findings, here.deadline, dry_run=here.dry_run)
 
     def _work(self, here: _Pass) -> int:
         """Converge what differs, as far as it is for this invocation; hand on the rest.
@@ -336,14 +395,30 @@ class Reconciler:
         )
 
 
+def _one_look(what: str, look: Callable[[], Callable[[], None]]) -> list[_Look]:
+    return [_Look.at(what, look)]
+
+
 def _exposures_by_domain(
-    records: Iterable[FriendRecord],
-) -> tuple[dict[str, list[Exposure]], dict[str, list[Exposure]]]:
-    """Return the exposures by domain: of friends who stay, and of those who are being deleted."""
+    records: Iterable[FriendRecord], domains: Sequence[Domain], findings: Findings
+) -> dict[Domain, tuple[list[Exposure], list[Exposure]]]:
+    """Return each domain's exposures: of friends who stay, and of those who are being deleted.
+
+    Those of a domain that is not configured are found as failed.
+    """
     staying: dict[str, list[Exposure]] = defaultdict(list)
     leaving: dict[str, list[Exposure]] = defaultdict(list)
     for record in records:
         side = leaving if record.friend.phase is Phase.DELETING else staying
         for exposure in record.exposures:
             side[exposure.domain].append(exposure)
-    return staying, leaving
+    found = {
+        domain: (staying.pop(domain.name, []), leaving.pop(domain.name, [])) for domain in domains
+    }
+    for name, exposures in staying.items():
+        sentence = (
+            f"The domain {name} is not configured, so the records of its exposures are out of "
+            f"reach: {len(exposures)}, {min(each.hostname for each in exposures)} among them."
+        )
+        findings.failed.append(Finding(None, sentence, "dns_misconfigured"))
+    return found

@@ -24,7 +24,10 @@ _CHANGE: Final[Codes] = {
 _ONCE: Final[Codes] = {409: ("idempotency_key_in_use",), 422: ("idempotency_key_reused",)}
 _IF_MATCH: Final[Codes] = {412: ("precondition_failed",)}
 
-TABLE: Final[Codes] = {502: ("dynamodb_failed",), 503: ("dynamodb_busy", "dynamodb_unreachable")}
+TABLE: Final[Codes] = {
+    502: ("damaged_row", "dynamodb_failed"),
+    503: ("dynamodb_busy", "dynamodb_unreachable"),
+}
 FRIEND: Final[Codes] = {403: ("relationship_required",), 404: ("friend_not_found",), **TABLE}
 WORKSPACE: Final[Codes] = {502: ("s3_failed",), 503: ("s3_busy", "s3_unreachable")}
 STAYING: Final[Codes] = {409: ("friend_deleting",)}
