@@ -78,7 +78,7 @@ def record(inhabitants: Sequence[Inhabitant], into: Dependencies, domain: Domain
 def record_friend(into: Dependencies, friend: Friend) -> None:
     """Write a friend's row, claims and profile."""
     into.services.friends.store.create(friend, None)
-    into.reconciler.workspace.put_profile(friend, build_profile(friend))
+    into.reconciler.comparison.workspace.put_profile(friend, build_profile(friend))
 
 
 def _create_inhabitant(number: int, domain: Domain) -> Inhabitant:
@@ -129,7 +129,7 @@ def _create_records(
 ) -> list[Exposure]:
     specs = tuple(build_record(each, domain) for each in exposures)
     deadline = Deadline.after(_DEADLINE_SECONDS)
-    created = into.reconciler.zones.dns.write(
+    created = into.reconciler.comparison.zones.dns.write(
         domain.zone_id, RecordChanges(created=specs), deadline
     )
     ids = {each.spec.name: each.id for each in created}

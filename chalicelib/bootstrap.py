@@ -25,6 +25,7 @@ from chalicelib.gateways.workspace import S3Workspace
 from chalicelib.routes.services import Services
 from chalicelib.routes.throttle import Throttle
 from chalicelib.services.access import Access
+from chalicelib.services.comparing import Comparison
 from chalicelib.services.convergence import Convergence
 from chalicelib.services.execution import Executor
 from chalicelib.services.exposure import Exposures
@@ -125,27 +126,25 @@ def wire(
     teardown = Teardown(store, operations, publisher, clusters, workspace, now, sleep)
     worker = Worker(operations, dispatcher, executor, follower, teardown, now, sleep)
     inventory, zones = DynamoInventory(table), Zones(dns, exposure_store, now)
-    reconciler = Reconciler(
+    comparison = Comparison(
         inventory=inventory,
-        operations=operations,
         clusters=clusters,
         workspace=workspace,
         zones=zones,
-        convergence=Convergence(
-            friends=store,
-            inventory=inventory,
-            provisioner=provisioner,
-            workspace=workspace,
-            publisher=publisher,
-            exposure_store=exposure_store,
-            dispatcher=dispatcher,
-            now=now,
-        ),
         sweeper=Sweeper(store, inventory, clusters, workspace, zones, now),
-        dispatcher=dispatcher,
         domains=settings.domains,
         cluster_names=settings.cluster_names,
         layout=settings.layout,
+    )
+    convergence = Convergence(
+        friends=store,
+        inventory=inventory,
+        provisioner=provisioner,
+        workspace=workspace,
+        publisher=publisher,
+        exposure_store=exposure_store,
+        dispatcher=dispatcher,
         now=now,
     )
+    reconciler = Reconciler(inventory, operations, comparison, convergence, dispatcher, now)
     return Dependencies(settings, services, worker, reconciler)

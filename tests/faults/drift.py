@@ -92,8 +92,12 @@ def _plant_strays(world: World) -> None:
         content=DOMAIN.target,
         comment=owner_of(_GHOST_UID, "old"),
     )
-    key = "friends/ghost/profile.json"
-    boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps({"id": "ghost"}).encode())
+    boto3.client("s3").put_object(
+        Bucket=BUCKET,
+        Key="friends/ghost/profile.json",
+        Body=json.dumps({"id": "ghost"}).encode(),
+        Metadata={"revision": "2020-01-01T00:00:00.000000Z/000000000001"},
+    )
     for pk in (f"HOST#old-ghost.{DOMAIN.name}", f"IDENTITY#discord#{'9' * 18}"):
         boto3.client("dynamodb").put_item(TableName=TABLE, Item=to_item(_claim(pk)))
 
