@@ -64,6 +64,8 @@ _SIGNED_WITH: Final = {
     "x-amz-security-token": "AWS_SESSION_TOKEN",
 }
 _SHORTEST: Final = 10
+# What many values share: where it is not, none of them is, and none is looked for.
+_SHARED: Final = ("canary", "-token-0123456789")
 _GATHERED_BYTES: Final = 1024 * 1024
 _BETWEEN: Final = b"\0"
 # An item's bytes, if they are what zlib.compress writes: an operation's manifests.
@@ -78,7 +80,8 @@ class Canaries:
         self._lock = threading.RLock()
         self._names: dict[str, str] = {}
         self._planted: list[str] = []
-        self._forms: dict[bytes, str] = {}
+        # By what the values share, which may be nothing.
+        self._forms: dict[str, dict[bytes, str]] = {"": {}, **{each: {} for each in _SHARED}}
         self._gathered: list[tuple[str, bytes]] = []
         self._gathered_bytes = 0
         self._found: dict[str, None] = {}
@@ -91,7 +94,8 @@ class Canaries:
             if value not in self._names:
                 self._names[value] = name
                 self._planted.append(name)
-                self._forms.update(dict.fromkeys(_forms_of(value), name))
+                shared = next((each for each in _SHARED if each in value), "")
+                self._forms[shared].update(dict.fromkeys(_forms_of(value), name))
 
     def search(self, place: str, text: str | bytes, allowed: Iterable[str] = ()) -> None:
         """Search a text, soon. What is allowed in it may be there: the place says why."""
@@ -126,10 +130,13 @@ class Canaries:
 
     def _search_gathered(self) -> None:
         everything = _BETWEEN.join(text for _, text in self._gathered)
-        for form, name in self._forms.items():
-            if form in everything:
-                places = (place for place, text in self._gathered if form in text)
-                self._found.update(dict.fromkeys(f"{name} in {place}" for place in places))
+        for shared, forms in self._forms.items():
+            if shared and not any(form in everything for form in _forms_of(shared)):
+                continue
+            for form, name in forms.items():
+                if form in everything:
+                    places = (place for place, text in self._gathered if form in text)
+                    self._found.update(dict.fromkeys(f"{name} in {place}" for place in places))
         self._gathered.clear()
         self._gathered_bytes = 0
 

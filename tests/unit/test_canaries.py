@@ -5,8 +5,13 @@ What is found here is taken, so that the search after the test finds nothing any
 
 import json
 import logging
+import os
+import re
+import subprocess
+import sys
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +29,7 @@ from tests.cluster_client import ClusterClient
 from tests.factories import ADMIN_TOKEN, AGENT_TOKEN
 from tests.faults.__main__ import _report
 from tests.faults.campaign import Tally
-from tests.harness import BUCKET, TABLE, Api
+from tests.harness import BUCKET, ROOT, TABLE, Api
 
 CANARY = IN_CLUSTERS["a Secret's data"]
 NAME = "a Secret's data"
@@ -195,6 +200,23 @@ def test_at_debug_the_product_keeps_the_libraries_quiet(api: Api) -> None:
     finally:
         root.setLevel(level)
         root.handlers[:] = handlers
+
+
+def test_a_finding_fails_the_test_in_which_it_is_and_tells_no_value(tmp_path: Path) -> None:
+    leaky, sound = (f"def test_{name}() -> None:\n    " for name in ("leaky", "sound"))
+    log = f"logging.getLogger('chalicelib').debug({CANARY[:8]!r} + {CANARY[8:]!r})\n\n"
+    (tmp_path / "test_it.py").write_text(f"import logging\n\n{leaky}{log}{sound}pass\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "--show-capture=no"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(  # noqa: S603 - ours
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "ERROR test_it.py::test_leaky" in ended.stdout
+    assert "test_it.py::test_sound" not in ended.stdout
+    assert re.search(r"(?m)^canaries: \d+ planted, \d+ texts searched, 1 found$", ended.stdout)
+    assert f"{NAME} in a record of chalicelib (test_it.py:4)" in ended.stdout
+    assert CANARY not in ended.stdout
 
 
 @pytest.mark.parametrize("leaks", [[], ["register: a token in an answer"]])
