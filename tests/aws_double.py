@@ -25,9 +25,9 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.serialize import JSONSerializer
 
 from chalicelib.gateways.table import from_item
+from tests import canaries
 
 REGION = "us-east-1"
-_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 class AwsDouble:
@@ -45,6 +45,7 @@ class AwsDouble:
             _, service, operation = event_name.split(".")
             # The events of one service are named with hyphens, and its client is not.
             self.requests.append(service.replace("-", ""))
+            canaries.search_aws(service, operation, request)
             if (service, operation) == ("lambda", "Invoke"):
                 assert request.headers["X-Amz-Invocation-Type"] == b"Event"
                 self.invocations.append(json.loads(request.body))
@@ -133,7 +134,7 @@ def no_real_aws() -> Iterator[None]:
         for name, value in os.environ.items()
         if name not in {"AWS_PROFILE", "AWS_ENDPOINT_URL"}
     }
-    fake = {**dict.fromkeys(_CREDENTIALS, "testing"), "AWS_DEFAULT_REGION": REGION}
+    fake = {**canaries.ENVIRONMENT, "AWS_DEFAULT_REGION": REGION}
     with mock.patch.dict("os.environ", {**cleared, **fake}, clear=True):
         yield
 

@@ -9,6 +9,8 @@ from typing import Any
 import urllib3
 import yaml
 
+from tests.canaries import IN_CLUSTERS, SENDER
+
 _PLURALS = {
     "ConfigMap": "configmaps",
     "CronJob": "cronjobs",
@@ -51,6 +53,7 @@ class ClusterClient:
             headers={
                 "Authorization": f"Bearer {self._token}",
                 "Content-Type": content_type or "application/json",
+                **SENDER,
                 **(headers or {}),
             },
         )
@@ -102,12 +105,37 @@ class ClusterClient:
 
 
 def create_pod(name: str, *, image: str = "registry.example/web:1") -> dict[str, Any]:
-    """Return a pod that the restricted Pod Security Standard permits."""
+    """Return a pod that the restricted Pod Security Standard permits, with canaries in it."""
+    spec, argument = _pod_spec(name, image), IN_CLUSTERS["a pod's args"]
+    spec["containers"][0] |= {
+        "env": [{"name": "TOKEN", "value": IN_CLUSTERS["a pod's env"]}],
+        "args": [f"--token={argument}"],
+        "command": [IN_CLUSTERS["a pod's command"]],
+    }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": "friend-alice", "labels": {"app": name}},
-        "spec": _pod_spec(name, image),
+        "metadata": {
+            "name": name,
+            "namespace": "friend-alice",
+            "labels": {"app": name},
+            "annotations": {"note": IN_CLUSTERS["a pod's annotation"]},
+        },
+        "spec": spec,
+    }
+
+
+def create_secret(name: str) -> dict[str, Any]:
+    """Return a Secret with canaries in it, as kubectl applies one."""
+    data = base64.b64encode(IN_CLUSTERS["a Secret's data"].encode()).decode()
+    applied = {"last-applied": IN_CLUSTERS["a Secret's last-applied"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": "friend-alice", "annotations": applied},
+        "type": "Opaque",
+        "data": {"user": data},
+        "stringData": {"password": IN_CLUSTERS["a Secret's stringData"]},
     }
 
 

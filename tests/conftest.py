@@ -1,6 +1,6 @@
 """Fixtures that every tier of in-process tests shares."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests import aws_double, policies
 from tests.aws_double import AwsDouble
+from tests.canaries import CANARIES, Canaries, watching
 from tests.harness import Api, create_backend
 
 pytest_plugins = ["tests.threats.plugin"]
@@ -19,6 +20,20 @@ pytest_plugins = ["tests.threats.plugin"]
 # No property is timed: a slow machine is no fault.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _watched() -> Iterator[Canaries]:
+    with watching() as canaries:
+        yield canaries
+
+
+@pytest.fixture(autouse=True)
+def _no_canary_leaves(_watched: Canaries, count: Callable[..., None]) -> Iterator[None]:
+    yield
+    found, (names, texts) = CANARIES.take_found(), CANARIES.take_figures()
+    count("canaries", planted=names, texts_searched=texts, found=len(found))
+    assert found == [], "a canary was found"
 
 
 @pytest.fixture(autouse=True)

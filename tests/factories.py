@@ -13,6 +13,18 @@ ADMIN_TOKEN = "fapi_admin-token-0123456789"
 AGENT_TOKEN = "fapi_mochi-token-0123456789"
 OTHER_AGENT_TOKEN = "fapi_tofu-token-0123456789"
 EXPIRED_TOKEN = "fapi_expired-token-0123456789"
+TOKENS = {
+    "the admin": ADMIN_TOKEN,
+    "an agent": AGENT_TOKEN,
+    "another agent": OTHER_AGENT_TOKEN,
+    "whoever is too late": EXPIRED_TOKEN,
+}
+KUBECONFIG_SECRETS = {
+    "server": "203.0.113.7:6443",
+    "authority": "not a real authority",
+    "token": "kube-token-0123456789",
+    "client key": "not a real client key",
+}
 AGENT_ID = "mochi"
 OTHER_AGENT_ID = "tofu"
 
@@ -81,13 +93,14 @@ def create_tokens_document(*records: dict[str, Json]) -> str:
 
 def create_kubeconfig(
     *,
-    server: str = "https://203.0.113.7:6443",
+    server: str = f"https://{KUBECONFIG_SECRETS['server']}",
     user: Json = None,
     cluster: Json = None,
     **fields: Json,
 ) -> dict[str, Json]:
     """Return a kubeconfig that the loader accepts, unless a test spoils it."""
-    authority = base64.b64encode(b"not a real authority").decode()
+    token = KUBECONFIG_SECRETS["token"]
+    authority = base64.b64encode(KUBECONFIG_SECRETS["authority"].encode()).decode()
     return {
         "apiVersion": "v1",
         "kind": "Config",
@@ -103,7 +116,7 @@ def create_kubeconfig(
                 },
             }
         ],
-        "users": [{"name": "friend-api", "user": user or {"token": "kube-token"}}],
+        "users": [{"name": "friend-api", "user": user or {"token": token}}],
         **fields,
     }
 

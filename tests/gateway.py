@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import unquote
 
+from tests import canaries
 from tests.described import ApiAnswer, require_described
 from tests.harness import Api, LambdaContext, build_event, to_answer
 from tests.policies import acting_as
@@ -48,6 +49,9 @@ class Gateway:
                 return _NO_ROUTE
             with acting_as("api_handler"):
                 answer = to_answer(self._api.app(event, LambdaContext()))
+            canaries.search_answer(
+                f"{method} {event['resource']}", answer.status, answer.headers, answer.text
+            )
             self._api.deliver(self._invocations)
             self.answered[method, event["resource"], answer.status] += 1
             try:

@@ -23,7 +23,7 @@ from chalicelib.routes.handler import register
 from chalicelib.routes.table import ROUTES
 from chalicelib.settings import Settings
 from infra.local.cloudflare import CloudflareDouble
-from tests import factories
+from tests import canaries, factories
 from tests.described import ApiAnswer, require_described
 from tests.policies import acting_as
 
@@ -112,6 +112,9 @@ class Api:
         event = build_event(method, path, query, sent, body)
         with acting_as("api_handler"):
             answer = to_answer(self.app(event, LambdaContext(remaining_seconds)))
+        canaries.search_answer(
+            f"{method} {event['resource']}", answer.status, answer.headers, answer.text
+        )
         require_described(method, event["resource"], answer)
         return answer
 
@@ -145,7 +148,7 @@ class Api:
         context = LambdaContext(remaining_seconds)
         with acting_as("run_operation"):
             report = functions.run_operation(self.dependencies.worker, event, context)
-        return json.loads(json.dumps(report))
+        return _to_report("run_operation", report)
 
     def reconcile(self, event: Any = None, *, remaining_seconds: float = 300.0) -> Any:
         """Invoke the function of that name; without an event, a whole pass."""
@@ -154,7 +157,7 @@ class Api:
             report = functions.reconcile(
                 self.dependencies.reconciler, {} if event is None else event, context
             )
-        return json.loads(json.dumps(report))
+        return _to_report("reconcile", report)
 
     def deliver(self, invocations: list[Any], **options: Any) -> list[Any]:
         """Deliver all asynchronous invocations so far, and what they lead to, once each."""
@@ -214,6 +217,13 @@ def to_answer(response: Mapping[str, Any]) -> ApiAnswer:
     for name, values in response.get("multiValueHeaders", {}).items():
         headers[name] = values[-1]
     return ApiAnswer(response["statusCode"], headers, response["body"])
+
+
+def _to_report(function: str, report: Any) -> Any:
+    """Return what a function returns as Lambda does."""
+    text = json.dumps(report)
+    canaries.CANARIES.search(f"what {function} returns", text)
+    return json.loads(text)
 
 
 def create_backend(kubeconfig: str) -> None:

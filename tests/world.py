@@ -28,7 +28,7 @@ from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests import aws_double
 from tests.aws_double import AwsDouble
-from tests.cluster_client import ClusterClient
+from tests.cluster_client import ClusterClient, create_pod, create_secret
 from tests.factories import AGENT_TOKEN
 from tests.harness import BUCKET, TABLE, Api, Clock, create_backend
 from tests.manifests import create_config_map_manifest, create_service_manifest
@@ -104,6 +104,8 @@ class World:
     def _plant_foreign(self) -> None:
         self.admin.create_namespace(FOREIGN_NAMESPACE)
         self.admin.create(create_route(FOREIGN_ROUTE, "friend-alice"))
+        self.admin.apply(create_secret("theirs"))
+        self.admin.create(create_pod("theirs"))
         self.cloudflare.seed(
             ZONE_ID, name="www", type="A", content="203.0.113.7", comment="friends-api docs"
         )

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from infra.local.cluster import ClusterDouble
-from tests.cluster_client import ClusterClient, create_deployment, create_pod, wait_until
+from tests.cluster_client import (
+    ClusterClient,
+    create_deployment,
+    create_pod,
+    create_secret,
+    wait_until,
+)
 from tests.factories import create_friend_body
 from tests.harness import Api
 
@@ -231,19 +237,7 @@ def test_status_of_a_namespace_that_is_gone_is_empty(alice: Api, cluster: Cluste
 
 
 def test_f01_secrets_are_names_types_keys_and_dates(alice: Api, cluster: ClusterClient) -> None:
-    cluster.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {
-                "name": "db",
-                "namespace": "friend-alice",
-                "annotations": {"last-applied": "canary-annotation"},
-            },
-            "type": "Opaque",
-            "stringData": {"password": "canary-value", "user": "alice"},
-        }
-    )
+    cluster.apply(create_secret("db"))
     answer = alice.get(SECRETS)
     secret = next(each for each in answer.json if each["name"] == "db")
     assert secret.keys() == {"name", "type", "keys", "created"}
@@ -273,12 +267,7 @@ def test_f01_only_the_names_of_a_mapping_are_keys(
 def test_f02_pods_show_no_environment_arguments_or_annotations(
     alice: Api, cluster: ClusterClient
 ) -> None:
-    pod = create_pod("web")
-    pod["metadata"]["annotations"] = {"note": "canary-annotation"}
-    container = pod["spec"]["containers"][0]
-    container["env"] = [{"name": "TOKEN", "value": "canary-env"}]
-    container["args"] = ["--token=canary-arg"]
-    cluster.create(pod)
+    cluster.create(create_pod("web"))
     assert "canary" not in alice.get(PODS).text + alice.get(STATUS).text
 
 

@@ -1,6 +1,7 @@
 """python -m tests.faults: a fault at every call of every flow, then reconcile; what is the damage?
 
-Prints a table. Ends with 1 when anything was lost or leaked, or took more than two passes.
+Prints a table. Ends with 1 when anything was lost or leaked, took more than two passes, or told a
+secret.
 """
 
 import argparse
@@ -62,8 +63,11 @@ def _report(tallies: Collection[Tally], seconds: float) -> int:
     print(f"passes: the most that it took after the last fault. {seconds:.0f} s.")
     if everything.missed:
         print(f"{everything.missed} second faults met no call, and do not count.")
+    found = everything.canaries
+    print(*found, sep="\n", end="\n" if found else "")
+    print(f"canaries: {everything.searched:,} texts searched, {len(found)} found")
     print(f"{trials - failed} passed, {failed} failed")
-    return 1 if failed or not trials else 0
+    return 1 if failed or found or not trials or not everything.searched else 0
 
 
 def _cells(tally: Tally) -> list[object]:

@@ -4,7 +4,6 @@ Each process has a world of its own and runs shards: every so-manyth fault of on
 that all processes agree on. So every fault is run once, by whichever process.
 """
 
-import logging
 import multiprocessing
 import random
 import re
@@ -15,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.canaries import watching
 from tests.faults.flows import FLOWS
 from tests.faults.injection import Fault, Point
 from tests.faults.modes import Mode, modes_of
@@ -39,7 +39,10 @@ class Shard:
 
 @dataclass
 class Tally:
-    """What came of some trials of one flow. missed are second faults that met no call."""
+    """What came of some trials of one flow. missed are second faults that met no call.
+
+    searched is how many texts were searched for canaries, and canaries what was found.
+    """
 
     calls: int = 0
     points: set[str] = field(default_factory=set)
@@ -50,6 +53,8 @@ class Tally:
     lost: int = 0
     leaked: int = 0
     passes: int = 0
+    searched: int = 0
+    canaries: list[str] = field(default_factory=list)
     unsound: list[str] = field(default_factory=list)
 
     def note(self, verdict: Verdict) -> None:
@@ -78,6 +83,8 @@ class Tally:
         self.lost += other.lost
         self.leaked += other.leaked
         self.passes = max(self.passes, other.passes)
+        self.searched += other.searched
+        self.canaries += other.canaries
         self.unsound += other.unsound
 
 
@@ -137,8 +144,9 @@ class _Process:
     """What a process of the pool keeps from one shard to the next."""
 
     def __init__(self) -> None:
-        logging.disable(logging.CRITICAL)
         self._stack = ExitStack()
+        # It takes the log, too: nothing of it is printed.
+        self._canaries = self._stack.enter_context(watching())
         self._world: World = self._stack.enter_context(serve_world())
         self._world.populate()
         self._restore = self._world.save()
@@ -148,7 +156,10 @@ class _Process:
         if shard.flow not in self._stages:
             flow = next(each for each in FLOWS if each.name == shard.flow)
             self._stages[shard.flow] = Stage(self._world, flow, self._restore)
-        return run_shard(self._stages[shard.flow], shard)
+        tally = run_shard(self._stages[shard.flow], shard)
+        tally.canaries = [f"{shard.flow}: {each}" for each in self._canaries.take_found()]
+        _, tally.searched = self._canaries.take_figures()
+        return tally
 
 
 _process: list[_Process] = []

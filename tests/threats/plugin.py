@@ -5,7 +5,7 @@ is written. With pytest-xdist this happens where the reports come together.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, cast
 
@@ -23,9 +23,12 @@ _COUNTED: Final = "counted"
 
 @pytest.fixture
 def count(record_property: Callable[[str, object], None]) -> Count:
-    """Add to the figures at the end of the run: a title, and numbers by what they count."""
+    """Add to the figures at the end of the run: a title, and numbers by what they count.
 
-    def add(title: str, **figures: int) -> None:
+    In place of a number, names: each counts once, whichever tests tell it.
+    """
+
+    def add(title: str, **figures: int | list[str]) -> None:
         record_property(_COUNTED, (title, figures))
 
     return add
@@ -58,15 +61,26 @@ class _Listener:
         self._page = page
         self._outcomes: defaultdict[str, set[str]] = defaultdict(set)
         self._figures: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._names: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when != "call" and report.passed:
-            return
-        self._outcomes[report.nodeid.partition("[")[0]].add(report.outcome)
-        for name, value in report.user_properties:
-            if name == _COUNTED and report.when == "call":
-                title, figures = cast("tuple[str, dict[str, int]]", value)
-                self._figures[title].update(figures)
+        if report.when == "teardown":
+            # The last report of a test has all that was counted until then.
+            for name, value in report.user_properties:
+                if name == _COUNTED:
+                    self._add(*cast("tuple[str, dict[str, int | list[str]]]", value))
+        if report.when == "call" or not report.passed:
+            self._outcomes[report.nodeid.partition("[")[0]].add(report.outcome)
+
+    def _add(self, title: str, figures: Mapping[str, int | list[str]]) -> None:
+        counted = self._figures[title]
+        for what, number in figures.items():
+            if isinstance(number, list):
+                names = self._names[title, what]
+                names.update(number)
+                counted[what] = len(names)
+            else:
+                counted[what] += number
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         results = self._results()

@@ -965,7 +965,7 @@ def test_failures_are_logged_with_status_and_codes(
     (line,) = [
         json.loads(JsonFormatter().format(each))
         for each in caplog.records
-        if each.message == message
+        if each.getMessage() == message
     ]
     expected = {
         "dns call failed": {"status": 400, "codes": [9007]},

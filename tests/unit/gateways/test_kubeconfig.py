@@ -11,9 +11,9 @@ import yaml
 
 from chalicelib.domain.errors import UpstreamFailed
 from chalicelib.gateways.kubeconfig import ClusterAccess, is_forbidden, parse_kubeconfig
-from tests.factories import create_kubeconfig
+from tests.factories import KUBECONFIG_SECRETS, create_kubeconfig
 
-SECRET = "s3cr3t-t0k3n"
+SECRET = KUBECONFIG_SECRETS["token"]
 
 
 def load(config: Any, *, allow_loopback: bool = False) -> ClusterAccess:
@@ -41,13 +41,15 @@ def test_a_token_and_an_inline_authority_are_read() -> None:
 
 
 def test_a_kubeconfig_may_be_json() -> None:
-    assert load(json.dumps(create_kubeconfig())).token == "kube-token"
+    assert load(json.dumps(create_kubeconfig())).token == KUBECONFIG_SECRETS["token"]
 
 
 def test_an_inline_client_certificate_is_read() -> None:
-    user = {"client-certificate-data": b64(b"cert"), "client-key-data": b64(b"key")}
+    key = KUBECONFIG_SECRETS["client key"].encode()
+    user = {"client-certificate-data": b64(b"cert"), "client-key-data": b64(key)}
     access = load(create_kubeconfig(user=user))
-    assert (access.client_certificate_pem, access.client_key_pem) == (b"cert", b"key")
+    assert (access.client_certificate_pem, access.client_key_pem) == (b"cert", key)
+    assert KUBECONFIG_SECRETS["client key"] not in repr(access)
 
 
 def test_access_never_shows_its_credential() -> None:
