@@ -76,7 +76,7 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """Two versions; B says of itself that it is B."""
     directory = tmp_path_factory.mktemp("versions")
     found = {name: shutil.copytree(ROOT, directory / name, ignore=NOT_SOURCE) for name in "AB"}
-    view = found["B"] / "chalicelib" / "routes" / "table.py"
+    view = found["B"] / "chalicelib" / "routes" / "reference.py"
     source = view.read_text()
     assert HEALTH in source
     view.write_text(source.replace(HEALTH, '{"ok": True, "version": "B"}'))
