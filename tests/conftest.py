@@ -29,10 +29,11 @@ def _watched() -> Iterator[Canaries]:
 
 
 @pytest.fixture(autouse=True)
-def _no_canary_leaves(_watched: Canaries, count: Callable[..., None]) -> Iterator[None]:
+def _no_canary_leaves(_watched: Canaries, _count: Callable[..., None]) -> Iterator[None]:
     yield
     found, (names, texts) = CANARIES.take_found(), CANARIES.take_figures()
-    count("canaries", planted=names, texts_searched=texts, found=len(found))
+    # Not `count`: a test may have a parameter of that name.
+    _count("canaries", planted=names, texts_searched=texts, found=len(found))
     assert found == [], "a canary was found"
 
 
