@@ -45,7 +45,7 @@ def start(backend: None, kube: ClusterDouble, cloudflare: CloudflareDouble) -> C
 def use_the_api(api: Api) -> None:
     """Do what costs api_handler each of its permissions."""
     api.register_friend(discord_id=DISCORD_ID, token=AGENT_TOKEN)
-    api.register_friend("bob")
+    api.register_friend("bob", discord_id="1" * 18)
     api.get("/api/friends", token=AGENT_TOKEN)
     api.put(FRIEND, {"display_name": "Al", "discord_id": None})
     api.put(f"{FRIEND}/agents/mochi", {"status": "inactive"})
@@ -77,12 +77,14 @@ def reconcile(
 ) -> None:
     """Let things drift, and do what costs reconcile each of its permissions."""
     api, s3 = start(), boto3.client("s3")
-    s3.put_object(Bucket=BUCKET, Key="friends/nobody/profile.json", Body=b"{}")
+    ours = {"revision": "2020-01-01T00:00:00.000000Z/000000000001"}
+    s3.put_object(Bucket=BUCKET, Key="friends/nobody/profile.json", Body=b"{}", Metadata=ours)
     api.post("/api/friends/bob/namespace/apply", create_service_manifest())
     api.post("/api/friends/bob/namespace/expose", {"name": "app", "service": "web"})
     s3.delete_object(Bucket=BUCKET, Key="friends/bob/profile.json")
     table = boto3.resource("dynamodb").Table(TABLE)
-    table.delete_item(Key={"pk": "HOST#app-bob.friends.example", "sk": "CLAIM"})
+    for pk in ("HOST#app-bob.friends.example", f"IDENTITY#discord#{'1' * 18}"):
+        table.delete_item(Key={"pk": pk, "sk": "CLAIM"})
     start().reconcile()
     api.post(
         "/api/friends/bob/namespace/apply",
