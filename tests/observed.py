@@ -89,8 +89,9 @@ class Observed:
             if FOREIGN_NAMESPACE in {each["metadata"]["name"], each["metadata"].get("namespace")}
         ]
         if "alice" in self.records:
-            # It goes with the namespace that it is in, when alice goes.
-            found["route"] = self.find(kinds.INGRESS_ROUTE, _foreign_route())
+            # It goes with the namespace that it is in, when this alice goes.
+            name = f"route in the namespace of {self.records['alice'].friend.uid}"
+            found[name] = self.find(kinds.INGRESS_ROUTE, _foreign_route())
         return found
 
 

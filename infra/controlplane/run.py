@@ -76,12 +76,24 @@ class ControlPlane:
 
 @contextmanager
 def control_plane(report: Report = LOGGER.info) -> Iterator[ControlPlane]:
-    """Run a control plane for as long as the block lasts. Raises BuildError or StartError."""
-    plane = start(Path(tempfile.mkdtemp(prefix="friends-api-controlplane-")), report)
+    """Run a control plane for as long as the block lasts. Raises BuildError or StartError.
+
+    A start that fails is tried once more: kwok's controllers may write one map at once while they
+    start, which ends it.
+    """
+    try:
+        plane = start(_make_directory(), report)
+    except StartError as error:
+        report(f"starting once more: {error}")
+        plane = start(_make_directory(), report)
     try:
         yield plane
     finally:
         plane.stop()
+
+
+def _make_directory() -> Path:
+    return Path(tempfile.mkdtemp(prefix="friends-api-controlplane-"))
 
 
 def start(directory: Path, report: Report) -> ControlPlane:

@@ -33,7 +33,7 @@ def judge(flow: Flow, attempt: Attempt, before: Before) -> Problems:
     problems.lost += [
         f"the foreign {name} was touched"
         for name, found in foreign.items()
-        if found != before.foreign[name]
+        if found != before.foreign.get(name, found)
     ]
     return problems
 

@@ -36,3 +36,13 @@ def test_whatever_happens_the_world_comes_to_rest_as_recorded(
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_what_is_foreign_in_a_namespace_goes_with_it_when_its_friend_comes_back(
+    populated: tuple[World, Callable[[], None]],
+) -> None:
+    machine = FriendsMachine(*populated)
+    machine.delete(friend_id="alice")
+    machine.deliver(position=0, again=True)
+    machine.register(friend_id="alice", name="Ben", discord_id="7" * 18, by_agent=True)
+    machine.teardown()
