@@ -118,7 +118,7 @@ def _serialize_structure(
 ) -> None:
     """Serialize as moto does; an attribute of DynamoDB's already is as it goes over the wire.
 
-    moto looks for each of its ten types under a dozen names: a quarter of a test's time.
+    moto looks for each of its ten types under a dozen names: a quarter of the state machine's time.
     """
     if shape.name == "AttributeValue" and "B" not in value:
         serialized[key] = value

@@ -5,8 +5,8 @@ Its own loader lists four hundred services to check a name, and parses every end
 rule sets of their own. A test compares the requests of both, region by region.
 
 An item of DynamoDB's, and an attribute, are described as documents, which botocore hands through as
-they are on the wire: it would look for each attribute under ten types, and that was most of the
-time that a pass computes.
+they are on the wire: it would look for each attribute under ten types, and that was two fifths of
+the time that a pass computed.
 """
 
 from typing import Any, Final

@@ -104,6 +104,7 @@ class S3Workspace:
         return True
 
     def _try_delete(self, key: str, etag: str) -> bool:
+        # Source: "How to perform conditional deletes" in the Amazon S3 User Guide.
         with aws_errors(_SERVICE):
             try:
                 self._aws.s3.delete_object(Bucket=self._bucket, Key=key, IfMatch=etag)

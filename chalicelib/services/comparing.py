@@ -25,7 +25,7 @@ from chalicelib.services.attempting import attempt
 from chalicelib.services.concurrency import side_by_side
 from chalicelib.services.observation import ClusterView, observe_cluster
 from chalicelib.services.sweeping import Sweeper
-from chalicelib.services.zones import Zones, view_zone
+from chalicelib.services.zones import Zones, ZoneView, view_zone
 
 T = TypeVar("T")
 
@@ -185,23 +185,22 @@ class Comparison:
         leaving: Sequence[Exposure],
     ) -> Callable[[], None]:
         observed = self.zones.observe(domain, here.deadline)
-        return partial(self._compare_zone, here, domain, staying, leaving, observed)
+        view_of = partial(view_zone, domain, staying, leaving=leaving)
+        return partial(self._compare_zone, here, domain, view_of, observed)
 
-    def _compare_zone(  # noqa: PLR0913, PLR0917 - bound by position in partial
+    def _compare_zone(
         self,
         here: Pass,
         domain: Domain,
-        staying: Sequence[Exposure],
-        leaving: Sequence[Exposure],
+        view_of: Callable[[Sequence[Record]], ZoneView],
         observed: Sequence[Record],
     ) -> None:
-        view = view_zone(domain, staying, observed, leaving=leaving)
+        view = view_of(observed)
         sweep = partial(self.sweeper.sweep_records, domain, view, here.findings, here.deadline)
         swept = here.attempt(f"The strays of {domain.name}", partial(sweep, dry_run=here.dry_run))
         if swept:
             # What stood in the way of a wanted record may be gone.
-            left = [each for each in observed if each not in swept]
-            view = view_zone(domain, staying, left, leaving=leaving)
+            view = view_of([each for each in observed if each not in swept])
         for exposure in view.blocked:
             sentence = f"{exposure.hostname} has a DNS record that is not this exposure's."
             found = Finding(exposure.friend_id, sentence, "record_not_ours")
