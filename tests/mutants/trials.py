@@ -1,0 +1,203 @@
+"""Runs the tests: all of them once, to see which reach what, and then some without a guard."""
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import multiprocessing
+import os
+import signal
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from types import CodeType
+from typing import Final, NoReturn
+
+import pytest
+from coverage import CoverageData
+
+from tests.mutants.guards import ROOT, Guard, compile_without
+
+# What holds guards to something. The rest is slow, or looks at other things.
+TESTS: Final = ("tests/unit/domain", "tests/unit/routes", "tests/unit/gateways", "tests/api")
+_LEFT_OUT: Final = ("tests/api/test_conformance.py", "tests/api/reconcile")
+_DATA: Final = ROOT / ".local/mutants.coverage"
+# Nearly always one of the first few notices. Where none does, all are asked.
+_FIRST: Final = 8
+_SECONDS: Final = 600
+_NONE: Final = frozenset[str]()
+# What the product and its tests import of others; a process that is forked has it already.
+_OTHERS: Final = ("boto3", "chalice", "hypothesis", "jsonpatch", "kubernetes", "moto.core", "yaml")
+_FORK: Final = multiprocessing.get_context("fork")
+
+
+class Fate(Enum):
+    """What became of a guard that was out."""
+
+    NOTICED = "noticed"
+    UNIMPORTABLE = "unimportable"
+    UNNOTICED = "unnoticed"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A guard's fate, and the test that noticed."""
+
+    guard: Guard
+    fate: Fate
+    test: str = ""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The tests with every guard in its place: how long each takes, and who reaches which line."""
+
+    seconds: Mapping[str, float]
+    by_line: Mapping[tuple[str, int], frozenset[str]]
+    by_path: Mapping[str, frozenset[str]]
+
+    def tests_of(self, guard: Guard) -> list[str]:
+        """Return the tests that may notice that a guard is out, the likeliest first."""
+        if guard.is_late:
+            # Where no test comes to a refusal, those that come to its condition.
+            lines = ((guard.path, line) for line in range(guard.line, 0, -1))
+            found = next((self.by_line[each] for each in lines if self.by_line.get(each)), _NONE)
+        else:
+            # What is asked while a module is imported; a module of declarations has no other lines.
+            found = self.by_path.get(guard.path) or frozenset(self.seconds)
+
+        def rank(test: str) -> tuple[bool, float]:
+            return not guard.word or guard.word not in test, self.seconds[test]
+
+        return sorted(found, key=rank)
+
+
+@dataclass
+class _Listener:
+    """Chooses the tests, if only some are wanted, and keeps how they went."""
+
+    wanted: Sequence[str] = ()
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    failed: list[str] = field(default_factory=list)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self.wanted:
+            by_name = {item.nodeid: item for item in items}
+            items[:] = [by_name[name] for name in self.wanted if name in by_name]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.seconds[report.nodeid] += report.duration
+        if report.failed:
+            self.failed.append(report.nodeid)
+
+
+@dataclass(frozen=True)
+class _Finder(importlib.abc.MetaPathFinder):
+    """Has one module imported as it is without a guard."""
+
+    guard: Guard
+    code: CodeType
+
+    def find_spec(
+        self, fullname: str, path: object, target: object = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        del path, target
+        file = ROOT / self.guard.path
+        if not str(file.with_suffix("")).endswith(fullname.replace(".", "/")):
+            return None
+        loader = _Loader(fullname, str(file))
+        loader.code = self.code
+        return importlib.util.spec_from_file_location(fullname, file, loader=loader)
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    code: CodeType
+
+    def get_code(self, fullname: str) -> CodeType:
+        del fullname
+        return self.code
+
+
+def run_baseline() -> Baseline:
+    """Run all the tests. Raises RuntimeError unless they pass."""
+    _DATA.parent.mkdir(exist_ok=True)
+    with _FORK.Pool(1) as pool:
+        seconds = pool.apply(_run_all)
+    data = CoverageData(str(_DATA))
+    data.read()
+    by_line: dict[tuple[str, int], frozenset[str]] = {}
+    by_path: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
+    for name in data.measured_files():
+        path = str(Path(name).relative_to(ROOT))
+        for line, contexts in data.contexts_by_lineno(name).items():
+            # A context is "test|phase", or nothing for what an import has run.
+            by_line[path, line] = frozenset(each.rpartition("|")[0] for each in contexts if each)
+            by_path[path] |= by_line[path, line]
+    return Baseline(seconds, by_line, by_path)
+
+
+def try_all(guards: Sequence[Guard], baseline: Baseline, jobs: int) -> Iterator[Verdict]:
+    """Yield what becomes of each guard, as it is known.
+
+    Raises RuntimeError if a test that noticed does not pass by itself with every guard in place.
+    """
+    for name in _OTHERS:
+        importlib.import_module(name)
+    noticing = set()
+    with _FORK.Pool(jobs, maxtasksperchild=1) as pool:
+        for verdict in pool.imap_unordered(
+            _try, [(each, baseline.tests_of(each)) for each in guards]
+        ):
+            yield verdict
+            noticing |= {verdict.test} - {""}
+        if failed := pool.apply(_run_quietly, (sorted(noticing),)).failed:
+            message = f"These fail with every guard in its place: {', '.join(failed)}"
+            raise RuntimeError(message)
+
+
+def _run_all() -> dict[str, float]:
+    os.environ["COVERAGE_FILE"] = str(_DATA)
+    listener = _Listener()
+    left_out = [f"--ignore={name}" for name in _LEFT_OUT]
+    options = ("-n", "auto", "--cov=chalicelib", "--cov-context=test", "--cov-report=")
+    if pytest.main([*options, *left_out, *TESTS], plugins=[listener]) != pytest.ExitCode.OK:
+        message = "The tests do not pass with every guard in its place."
+        raise RuntimeError(message)
+    return dict(listener.seconds)
+
+
+def _try(task: tuple[Guard, Sequence[str]]) -> Verdict:
+    guard, tests = task
+    sys.meta_path.insert(0, _Finder(guard, compile_without(guard)))
+    signal.signal(signal.SIGALRM, _stop)
+    signal.alarm(_SECONDS)
+    for some in (tests[:_FIRST], tests[_FIRST:]):
+        listener = _run_quietly(some)
+        if listener.failed:
+            return Verdict(guard, Fate.NOTICED, listener.failed[0])
+        if listener.seconds.keys() != set(some):
+            return Verdict(guard, Fate.UNIMPORTABLE)
+    return Verdict(guard, Fate.UNNOTICED)
+
+
+def _run_quietly(tests: Sequence[str]) -> _Listener:
+    """Run these tests in this order, until one fails."""
+    listener = _Listener(tests)
+    silence = os.open(os.devnull, os.O_RDWR)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    files = dict.fromkeys(name.partition("::")[0] for name in tests)
+    if files:
+        # -W: hypothesis is imported before pytest could rewrite its assertions.
+        options = ("-x", "-s", "-p", "no:xdist", "-p", "no:cov")
+        rewrite = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+        pytest.main([*options, *rewrite, *files], plugins=[listener])
+    return listener
+
+
+def _stop(signum: int, frame: object) -> NoReturn:
+    message = "It has taken too long."
+    raise TimeoutError(message)
