@@ -103,17 +103,17 @@ def audit(
         gap = f"the vulnerability service has not answered within {timeout_seconds:g} seconds"
         return Audit(packages, 0, gap)
     if done.stdout:
-        return read_report(json.loads(done.stdout))
+        return read_report(json.loads(done.stdout), packages)
     last = (done.stderr.strip().splitlines() or ["pip-audit has said nothing."])[-1]
     if _NO_SERVICE.search(last):
         return Audit(packages, 0, _UNREACHABLE)
     raise AuditError(f"pip-audit failed: {last}")
 
 
-def read_report(report: Mapping[str, Any]) -> Audit:
-    """Return what a report of pip-audit's says."""
-    packages = report["dependencies"]
-    known = [package for package in packages if "skip_reason" not in package]
+def read_report(report: Mapping[str, Any], packages: int) -> Audit:
+    """Return what a report of pip-audit's says of so many packages."""
+    listed = report["dependencies"]
+    known = [package for package in listed if "skip_reason" not in package]
     found = (
         Vulnerability(
             package["name"],
@@ -124,10 +124,16 @@ def read_report(report: Mapping[str, Any]) -> Audit:
         for package in known
         for each in package["vulns"]
     )
-    unknown = ", ".join(package["name"] for package in packages if "skip_reason" in package)
-    gap = f"the vulnerability service does not know {unknown if known else 'them'}"
-    gap = f"{gap}; run it where it does" if unknown else ""
-    return Audit(len(packages), len(known), gap, tuple(found))
+    unknown = ", ".join(package["name"] for package in listed if "skip_reason" in package)
+    gaps = []
+    if not packages:
+        gaps.append("the locks pin nothing for this system")
+    if unknown:
+        whom = unknown if known else "them"
+        gaps.append(f"the vulnerability service does not know {whom}; run it where it does")
+    if len(listed) < packages:
+        gaps.append("pip-audit has not looked at the others")
+    return Audit(packages, len(known), "; ".join(gaps), tuple(found))
 
 
 def read_accepted(path: Path) -> dict[str, Acceptance]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,22 +68,33 @@ def require_secrets(settings: Settings) -> None:
 
 
 def ensure_bucket() -> str:
-    """Return the account's bucket for bundles in this region, made private where there is none."""
+    """Return the account's bucket for bundles in this region, made private where there is none.
+
+    Raises DeployError when somebody else has it: the name can be guessed, and whoever can write
+    there could exchange the bundle.
+    """
     session = boto3.Session()
     account = session.client("sts").get_caller_identity()["Account"]
     region = session.region_name
     name = f"friends-api-artifacts-{account}-{region}"
     s3 = session.client("s3")
     try:
-        s3.head_bucket(Bucket=name)
+        s3.head_bucket(Bucket=name, ExpectedBucketOwner=account)
     except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:  # noqa: PLR2004 - not found
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if status == HTTPStatus.FORBIDDEN:
+            raise DeployError(
+                f"The bucket {name} is another account's, or these credentials may not see it. "
+                "Nothing was uploaded: find out whose it is before you deploy."
+            ) from error
+        if status != HTTPStatus.NOT_FOUND:
             raise
         # us-east-1 is what S3 calls no location.
         located: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
         s3.create_bucket(Bucket=name, **({} if region == "us-east-1" else located))
     s3.put_public_access_block(
         Bucket=name,
+        ExpectedBucketOwner=account,
         PublicAccessBlockConfiguration={
             "BlockPublicAcls": True,
             "BlockPublicPolicy": True,

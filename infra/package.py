@@ -24,7 +24,7 @@ from infra.packaging.archive import write_archive
 from infra.packaging.bytecode import compile_tree
 from infra.packaging.commands import PackageError, run
 from infra.packaging.platforms import ARCHITECTURES, PYTHON_VERSIONS, Platform, find_interpreter
-from infra.packaging.template import STAND_IN_ENVIRONMENT, build_template
+from infra.packaging.template import STAND_IN_ENVIRONMENT, application_files, build_template
 from infra.packaging.vendor import build_vendor
 from infra.paths import LOCK, RESOURCES, ROOT
 
@@ -113,10 +113,9 @@ def _digest_inputs(stage: str, platform: Platform, interpreter: str | None) -> s
 
 
 def _input_files() -> Iterator[Path]:
-    yield from (ROOT / "app.py", LOCK, RESOURCES, Path(__file__))
+    yield from (LOCK, RESOURCES, Path(__file__))
     yield from sorted((ROOT / "infra" / "packaging").glob("*.py"))
-    yield from sorted((ROOT / "chalicelib").rglob("*.py"))
-    yield from sorted((ROOT / ".chalice").glob("*.json"))
+    yield from application_files()
 
 
 def _try_tree(tree: Path, runtime: Path, interpreter: str) -> None:

@@ -24,10 +24,12 @@ _ROLE: Final = "AWS::IAM::Role"
 # What an action may never be, whoever's it is.
 _NEVER: Final = re.compile(
     r"\*|^(iam|sts|organizations|kms):|^lambda:(Add|Create|Delete|Put|Update)"
-    r"|^secretsmanager:(?!GetSecretValue$)"
+    r"|^secretsmanager:(?!GetSecretValue$)",
+    re.IGNORECASE,
 )
 # A resource that names no one thing of this stack: everything, or everything of a service.
-_EVERYTHING: Final = re.compile(r"^\*$|^arn:[^:]*:[^:]*:[^:]*:[^:]*:\*$|:\*$")
+_EVERYTHING: Final = re.compile(r"^\*|:\*|:[a-z]+[/:]\*|[*?][-*?]+\*?$|^\$\{[^}]*\}/?\*")
+_LAMBDA: Final = {"Service": "lambda.amazonaws.com"}
 
 
 def scan(template: Mapping[str, Any]) -> Iterator[str]:
@@ -35,19 +37,37 @@ def scan(template: Mapping[str, Any]) -> Iterator[str]:
     resources: Mapping[str, Any] = template["Resources"]
     roles = {name: each for name, each in resources.items() if each["Type"] == _ROLE}
     functions = {name: each for name, each in resources.items() if each["Type"] == _FUNCTION}
+    if not functions:
+        yield "There is no function: this is no template of the API's."
+    for name, each in resources.items():
+        if each["Type"].startswith("AWS::IAM::") and each["Type"] != _ROLE:
+            yield f"{name} is a {each['Type']}: permissions stand in the functions' own roles."
+    yield from _scan_functions(functions, roles)
+    for name, role in roles.items():
+        yield from _scan_role(name, role["Properties"])
+
+
+def _scan_functions(functions: Mapping[str, Any], roles: Mapping[str, Any]) -> Iterator[str]:
+    for name, each in functions.items():
+        if "FunctionUrlConfig" in each["Properties"]:
+            yield f"{name} has a URL of its own, past API Gateway."
     used = [_role_of(function) for function in functions.values()]
     for name, role in zip(functions, used, strict=True):
         if role not in roles:
             yield f"{name} has no role of this template."
         elif used.count(role) > 1:
             yield f"{name} shares its role {role}."
-    for name, role in roles.items():
-        properties = role["Properties"]
-        if properties.get("ManagedPolicyArns"):
-            yield f"{name} has a managed policy, which somebody else may widen."
-        for policy in properties.get("Policies", ()):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                yield from _scan_statement(name, statement)
+
+
+def _scan_role(name: str, properties: Mapping[str, Any]) -> Iterator[str]:
+    for statement in properties["AssumeRolePolicyDocument"]["Statement"]:
+        if statement.get("Principal") != _LAMBDA:
+            yield f"{name} can be assumed by others than Lambda."
+    if properties.get("ManagedPolicyArns"):
+        yield f"{name} has a managed policy, which somebody else may widen."
+    for policy in properties.get("Policies", ()):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield from _scan_statement(name, statement)
 
 
 def _role_of(function: Mapping[str, Any]) -> str | None:
@@ -63,9 +83,18 @@ def _scan_statement(role: str, statement: Mapping[str, Any]) -> Iterator[str]:
         if _NEVER.search(action):
             yield f"{where}: no function may {action}."
     for resource in _listed(statement.get("Resource", [])):
-        text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else resource
-        if not isinstance(text, str) or _EVERYTHING.search(text):
+        if not _names_something(resource):
             yield f"{where}: {json.dumps(resource)} names nothing in particular."
+
+
+def _names_something(resource: Any) -> bool:  # noqa: ANN401 - whatever the template says
+    """Tell whether a resource is one thing of the stack's, or a path within one."""
+    match resource:
+        case {"Fn::GetAtt": [_, "Arn"]} if len(resource) == 1:
+            return True
+        case str(text) | {"Fn::Sub": str(text)}:
+            return text.startswith(("arn:", "${")) and not _EVERYTHING.search(text)
+    return False
 
 
 def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - one or several, as IAM allows

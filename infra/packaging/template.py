@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from infra.packaging.commands import run
+from infra.packaging.commands import PackageError, run
 from infra.paths import RESOURCES, ROOT
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ STAND_IN_ENVIRONMENT: Final = {
 }
 _API_HANDLER: Final = "APIHandler"
 _ALIAS: Final = "live"
+_EXECUTE: Final = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}"
 
 
 def build_template(directory: Path, stage: str, platform: Platform) -> tuple[Path, Path]:
@@ -49,6 +50,23 @@ def build_template(directory: Path, stage: str, platform: Platform) -> tuple[Pat
     return template, staging / "dist" / "deployment.zip"
 
 
+def application_files(root: Path = ROOT) -> list[Path]:
+    """Return what the application consists of, and nothing else that lies about: a secret, say.
+
+    Raises PackageError for a link, which may lead anywhere.
+    """
+    paths = [
+        root / "app.py",
+        *sorted((root / "chalicelib").rglob("*.py")),
+        *sorted((root / ".chalice").glob("*.json")),
+    ]
+    if links := [
+        str(path) for path in paths if path.resolve() != root.resolve() / path.relative_to(root)
+    ]:
+        raise PackageError(f"These are links, and are not packaged: {', '.join(links)}.")
+    return paths
+
+
 def chalice_command(project: Path) -> list[str]:
     """Return how Chalice's command begins; it is not a module that can be run."""
     code = "import sys; from chalice.cli import main; sys.exit(main())"
@@ -56,16 +74,21 @@ def chalice_command(project: Path) -> list[str]:
 
 
 def finish_template(document: dict[str, Any], platform: Platform) -> None:
-    """Name the platform in each function, and let the API's one wake from a snapshot.
+    """Name the platform in each function, let one stage call the API's, and wake it by snapshot.
 
     Nobody waits for the other functions to wake, and a snapshot is paid for by the hour.
     """
-    for resource in document["Resources"].values():
+    resources = document["Resources"]
+    # Chalice lets every stage of the REST API call the function: there is one.
+    resources[f"{_API_HANDLER}InvokePermission"]["Properties"]["SourceArn"] = {
+        "Fn::Sub": f"{_EXECUTE}:${{RestAPI}}/{resources['RestAPI']['Properties']['StageName']}/*"
+    }
+    for resource in resources.values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["Runtime"] = f"python{platform.python_version}"
             resource["Properties"]["Architectures"] = [platform.architecture]
     if platform.has_snap_start:
-        _add_snap_start(document["Resources"])
+        _add_snap_start(resources)
 
 
 def _add_snap_start(resources: dict[str, Any]) -> None:
@@ -91,15 +114,12 @@ def _call_alias(integration: dict[str, Any], alias: str) -> None:
 
 
 def _stage(directory: Path) -> Path:
-    """Lay out what Chalice packages; the dependencies join later."""
+    """Lay out what Chalice packages; the dependencies join later. Raises PackageError."""
     staging = directory / "app"
-    shutil.copytree(
-        ROOT / "chalicelib", staging / "chalicelib", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    shutil.copytree(
-        ROOT / ".chalice", staging / ".chalice", ignore=shutil.ignore_patterns("deploy*")
-    )
-    shutil.copy(ROOT / "app.py", staging)
+    for path in application_files():
+        copy = staging / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
     shutil.copy(RESOURCES, staging)
     (staging / "requirements.txt").touch()
     return staging

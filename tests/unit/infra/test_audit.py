@@ -166,7 +166,9 @@ def test_a_lock_without_hashes_fails_with_or_without_a_service(
 
 def test_what_the_service_does_not_know_is_counted() -> None:
     known = {"name": "six", "version": "1.0", "vulns": []}
-    result = read_report({"dependencies": [known, {"name": "ours", "skip_reason": "not found"}]})
+    result = read_report(
+        {"dependencies": [known, {"name": "ours", "skip_reason": "not found"}]}, packages=2
+    )
     assert str(result) == (
         "1 of 2 packages audited: the vulnerability service does not know ours; run it where "
         "it does."
@@ -196,3 +198,16 @@ def test_an_acceptance_without_a_reason_or_an_end_is_refused(tmp_path: Path, ent
 
 def test_what_is_accepted_here_can_be_read() -> None:
     read_accepted(ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("packages", "gap"), [(0, "pin nothing for this system"), (2, "has not looked at the others")]
+)
+def test_an_audit_of_nothing_is_a_gap(packages: int, gap: str) -> None:
+    assert gap in read_report({"dependencies": []}, packages).gap
+
+
+def test_a_strict_audit_of_nothing_fails(tmp_path: Path) -> None:
+    lock = tmp_path / "empty.txt"
+    lock.write_text("# nothing\n")
+    assert main(["--strict", str(lock)]) == 1

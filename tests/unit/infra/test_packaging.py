@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
 
+from infra.package import package_template
 from infra.packaging.archive import LARGEST_BYTES, write_archive
 from infra.packaging.commands import PackageError
 from infra.packaging.platforms import Platform, find_interpreter
-from infra.packaging.template import finish_template
+from infra.packaging.template import application_files, finish_template
 
 
 def create_template() -> dict[str, Any]:
@@ -25,7 +29,10 @@ def create_template() -> dict[str, Any]:
                 "Type": "AWS::Lambda::Permission",
                 "Properties": {"FunctionName": {"Ref": "APIHandler"}},
             },
-            "RestAPI": {"Type": "AWS::Serverless::Api", "Properties": {"DefinitionBody": body}},
+            "RestAPI": {
+                "Type": "AWS::Serverless::Api",
+                "Properties": {"DefinitionBody": body, "StageName": "prod"},
+            },
         }
     }
 
@@ -86,7 +93,45 @@ def test_a_snapshot_is_of_a_version_so_the_gateway_calls_one() -> None:
     uri = route["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
     assert uri.endswith("/${APIHandlerAliaslive}/invocations")
     permission = resources["APIHandlerInvokePermission"]["Properties"]
-    assert permission == {"FunctionName": {"Ref": "APIHandlerAliaslive"}}
+    assert permission["FunctionName"] == {"Ref": "APIHandlerAliaslive"}
+
+
+def test_one_stage_alone_may_call_the_api() -> None:
+    template = create_template()
+    finish_template(template, Platform.here())
+    permission = template["Resources"]["APIHandlerInvokePermission"]["Properties"]
+    assert permission["SourceArn"]["Fn::Sub"].endswith(":${RestAPI}/prod/*")
+
+
+def test_i07_sam_makes_no_stage_beside_the_one_that_is_bounded(tmp_path: Path) -> None:
+    template = package_template(tmp_path, stage="prod", platform=Platform.here())
+    document = yaml.safe_load(template.read_text())
+    for resource in document["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = "s3://bucket/key"
+    made = Translator({}, Parser()).translate(document, {})["Resources"].values()
+    stages = [each for each in made if each["Type"] == "AWS::ApiGateway::Stage"]
+    deployments = [each for each in made if each["Type"] == "AWS::ApiGateway::Deployment"]
+    assert [each["Properties"]["StageName"] for each in stages] == ["prod"]
+    assert stages[0]["Properties"]["MethodSettings"]
+    assert [each["Properties"].get("StageName") for each in deployments] == [None]
+
+
+def test_what_lies_about_beside_the_application_is_not_packaged(tmp_path: Path) -> None:
+    for name in ("app.py", "chalicelib/a.py", "chalicelib/.env", "chalicelib/kubeconfig.yaml"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    names = [str(path.relative_to(tmp_path)) for path in application_files(tmp_path)]
+    assert names == ["app.py", "chalicelib/a.py"]
+
+
+def test_a_link_is_not_followed_into_the_bundle(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("")
+    (tmp_path / "chalicelib").mkdir()
+    (tmp_path / "chalicelib/a.py").symlink_to(tmp_path / "app.py")
+    with pytest.raises(PackageError, match=r"links.*a\.py"):
+        application_files(tmp_path)
 
 
 def test_times_modes_and_the_order_of_creation_leave_no_trace_in_the_zip(tmp_path: Path) -> None:
