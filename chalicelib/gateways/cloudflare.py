@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
@@ -33,6 +33,7 @@ from chalicelib.gateways.cloudflare_errors import (
     not_understood,
     rate_limited,
 )
+from chalicelib.gateways.imports import FIRST_IMPORT
 from chalicelib.gateways.seam import Outgoing, Seam
 
 if TYPE_CHECKING:
@@ -66,9 +67,6 @@ _USER_AGENT: Final = "friends-api"
 class CloudflareDns:
     """The Dns of ports.py. May be used from several threads."""
 
-    # One for all instances, so that no two threads import requests for the first time at once.
-    _lock: ClassVar = threading.Lock()
-
     def __init__(  # noqa: PLR0913 - Cloudflare's own limits, which a test makes small
         self,
         read_token: Callable[[], str | None],
@@ -88,6 +86,7 @@ class CloudflareDns:
         self._token = _CachedToken(read_token, clock)
         self._budget = _RequestBudget(int(budget * _BUDGET_SHARE), window_seconds, clock)
         self._session: Session | None = None
+        self._lock = threading.Lock()
 
     def find(self, zone_id: str, name: str, deadline: Deadline) -> list[Record]:
         """See Dns."""
@@ -195,7 +194,8 @@ class CloudflareDns:
         raise AssertionError
 
     def _send(self, call: "_Call", token: str, deadline: Deadline) -> DnsAnswer:
-        # Imported late for the reason given in the module's docstring.
+        session = self._open_session()
+        # Imported late for the reason given in the module's docstring, and by requests already.
         from urllib3 import Timeout  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
@@ -205,7 +205,7 @@ class CloudflareDns:
         limits: Any = Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS, total=total)
         self._budget.take()
         request = partial(
-            self._open_session().request,
+            session.request,
             call.method,
             self._url + call.path,
             params=call.query,
@@ -302,9 +302,10 @@ class _RequestBudget:
 
 
 def _build_session() -> "Session":
-    from http.cookiejar import DefaultCookiePolicy  # noqa: PLC0415 - see the module's docstring
+    with FIRST_IMPORT:
+        from http.cookiejar import DefaultCookiePolicy  # noqa: PLC0415 - see the module's docstring
 
-    import requests  # noqa: PLC0415 - see the module's docstring
+        import requests  # noqa: PLC0415 - see the module's docstring
 
     session = requests.Session()
     session.trust_env = False

@@ -16,7 +16,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.domain import kinds
 from chalicelib.domain.deadline import Deadline
@@ -30,6 +30,7 @@ from chalicelib.gateways.cluster_errors import (
     ClusterAnswer,
     cluster_error,
 )
+from chalicelib.gateways.imports import FIRST_IMPORT
 from chalicelib.gateways.seam import Outgoing, Seam
 from chalicelib.ports import Applied, Cluster, LogQuery, SecretSummary
 
@@ -59,10 +60,6 @@ _DROPPED_FIELDS: Final = ("annotations", "managedFields")
 class KubernetesClusters:
     """The Clusters of ports.py: one connection a cluster, kept warm between requests."""
 
-    # One for all instances: the official client's modules import one another, and two threads
-    # that import it for the first time at once can deadlock.
-    _lock: ClassVar = threading.Lock()
-
     def __init__(
         self,
         read_kubeconfig: Callable[[str], str | None],
@@ -75,6 +72,7 @@ class KubernetesClusters:
         self.seam = seam or Seam()
         self._allow_loopback = allow_loopback
         self._clients: dict[str, tuple[float, DynamicClient]] = {}
+        self._lock = threading.Lock()
 
     def open(self, name: str, deadline: Deadline) -> Cluster:
         """See Clusters."""
@@ -98,11 +96,12 @@ class KubernetesClusters:
 
     def _connect(self, name: str) -> "DynamicClient":
         # Imported here, so that a route that needs no cluster never pays for it.
-        from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415
-        from kubernetes.dynamic import DynamicClient  # noqa: PLC0415
+        with FIRST_IMPORT:
+            from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415
+            from kubernetes.dynamic import DynamicClient  # noqa: PLC0415
 
-        from chalicelib.gateways.kubeconfig import parse_kubeconfig  # noqa: PLC0415
-        from chalicelib.gateways.tls import build_pool  # noqa: PLC0415
+            from chalicelib.gateways.kubeconfig import parse_kubeconfig  # noqa: PLC0415
+            from chalicelib.gateways.tls import build_pool  # noqa: PLC0415
 
         text = self._read_kubeconfig(name)
         if text is None:
