@@ -96,8 +96,12 @@ class Api:
         token: str | None = factories.ADMIN_TOKEN,
         headers: Mapping[str, str | list[str]] | None = None,
         remaining_seconds: float = 29.0,
+        source: str = "192.0.2.1",
     ) -> ApiAnswer:
-        """Send one request; url is the path with its query, percent-decoded in the path."""
+        """Send one request; url is the path with its query, percent-decoded in the path.
+
+        source is the address that API Gateway says it comes from.
+        """
         path, _, query = url.partition("?")
         sent: dict[str, list[str]] = {}
         body = raw_body
@@ -110,6 +114,7 @@ class Api:
         for name, value in (headers or {}).items():
             sent[name] = [value] if isinstance(value, str) else value
         event = build_event(method, path, query, sent, body)
+        event["requestContext"]["identity"] = {"sourceIp": source}
         with acting_as("api_handler"):
             answer = to_answer(self.app(event, LambdaContext(remaining_seconds)))
         canaries.search_answer(

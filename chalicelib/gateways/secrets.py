@@ -7,9 +7,12 @@ from typing import Final
 
 from botocore.exceptions import ClientError
 
+from chalicelib.domain.errors import ApiError
 from chalicelib.domain.tokens import TokenRecord, parse_token_records
 from chalicelib.gateways.aws import AwsClients, aws_errors, error_code
 
+# While tokens cannot be read, nobody gets in; but who guesses must not cost us a call each time.
+_FAILURE_SECONDS: Final = 1.0
 _SERVICE: Final = "Secrets Manager"
 # A secret that is being deleted answers InvalidRequestException; one without a value, NotFound.
 _MISSING: Final = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
@@ -47,13 +50,25 @@ class SecretTokens:
         self._lock = threading.Lock()
         self._records: Sequence[TokenRecord] = ()
         self._read_at: float | None = None
+        self._failure: ApiError | None = None
+        self._failed_at = 0.0
 
     def records(self, *, fresher_than_seconds: float) -> Sequence[TokenRecord]:
         """See TokenSource. A missing secret holds no tokens: nobody gets in."""
         with self._lock:
             now = self._clock()
+            if self._failure is not None and now < self._failed_at + _FAILURE_SECONDS:
+                raise self._failure
             if self._read_at is None or now - self._read_at >= fresher_than_seconds:
-                text = self._secrets.read(self._name)
-                self._records = parse_token_records(text) if text else ()
+                self._records = self._read()
                 self._read_at = now
             return self._records
+
+    def _read(self) -> Sequence[TokenRecord]:
+        self._failure = None
+        try:
+            text = self._secrets.read(self._name)
+            return parse_token_records(text) if text else ()
+        except ApiError as error:
+            self._failure, self._failed_at = error.with_traceback(None), self._clock()
+            raise

@@ -12,7 +12,7 @@ from chalicelib.domain.operations import present_operation
 from chalicelib.routes.errors import error_answer, error_body
 from chalicelib.routes.events import ReconcileEvent, parse_reconcile, parse_run_operation
 from chalicelib.services.reconciling import Reconciler
-from chalicelib.services.worker import Worker
+from chalicelib.services.worker import Interrupted, Worker
 
 # What follows the last call to an upstream: recording how it went, and Lambda's own clean-up.
 _MARGIN_SECONDS: Final = 5.0
@@ -34,6 +34,12 @@ def run_operation(worker: Worker, event: Any, context: Any) -> JsonObject:  # no
         operation = worker.run(friend_id, identifier, _deadline(context))
     except (InvalidInput, NotFound) as error:
         return _refusal(error, request_id)
+    except Interrupted:
+        raise
+    except Exception:  # noqa: BLE001 - the last resort: what a bug says may hold anything
+        _log.exception("unexpected error")
+        # Lambda logs what is raised, and writes it into the event of the failure.
+        raise Interrupted("internal_error") from None
     _log.info("operation", extra={"operation": operation.id, "status": operation.status})
     return {"ok": True, "operation": present_operation(operation)}
 

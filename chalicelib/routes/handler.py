@@ -21,6 +21,7 @@ from chalicelib.routes.http import Answer, Request
 from chalicelib.routes.parameters import Sent, read_parameters
 from chalicelib.routes.services import Services
 from chalicelib.routes.table import ROUTES, Access, Route
+from chalicelib.routes.throttle import network_of
 
 _log = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ def _authenticate(
         return authenticate(authorization, services.tokens, services.now)
     except Unauthenticated:
         identity = event["requestContext"].get("identity") or {}
-        services.guesses.take(str(identity.get("sourceIp") or ""))
+        services.guesses.take(network_of(str(identity.get("sourceIp") or "")))
         raise
 
 

@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
+from ipaddress import IPv6Address
 from typing import Final
 
 from chalicelib.domain.errors import TooManyRequests
@@ -16,6 +17,20 @@ from chalicelib.domain.errors import TooManyRequests
 _BURST_SECONDS: Final = 10
 # What is forgotten first is what was asked for longest ago, and so is full again or nearly.
 _MOST_BUCKETS: Final = 4096
+
+
+_HOST_GROUPS: Final = 4
+
+
+def network_of(address: str) -> str:
+    """Return what one caller has of addresses: an IPv4 address, or a /64 of IPv6."""
+    if ":" not in address:
+        return address
+    try:
+        groups = IPv6Address(address).exploded.split(":")
+    except ValueError:
+        return address
+    return ":".join(groups[:_HOST_GROUPS])
 
 
 class Throttle:

@@ -8,7 +8,10 @@ import boto3
 import pytest
 
 from chalicelib.domain import tokens
+from chalicelib.domain.errors import UpstreamFailed
+from chalicelib.domain.model import Principal, Role
 from chalicelib.gateways import secrets as secrets_gateway
+from chalicelib.gateways.aws import AwsClients
 from infra.local.cluster import ClusterDouble
 from tests.factories import (
     ADMIN_TOKEN,
@@ -208,3 +211,31 @@ def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(secrets_gateway.Secrets, "read", counted)
     return reads
+
+
+@pytest.mark.parametrize("position", [0, 15, 31])
+def test_i01_i02_a_digest_that_differs_in_one_byte_is_another(position: int) -> None:
+    digest = bytearray(tokens.digest_of(ADMIN_TOKEN))
+    digest[position] ^= 1
+    principal = Principal(Role.ADMIN, "12345678", None)
+    near = tokens.TokenRecord(bytes(digest), principal)
+    assert tokens.find_token([near], ADMIN_TOKEN, datetime.now(UTC)) is None
+
+
+def test_i07_while_tokens_cannot_be_read_guessing_costs_a_call_a_second() -> None:
+    reads, seconds = [], 1000.0
+
+    class Broken(secrets_gateway.Secrets):
+        def read(self, name: str) -> str:
+            reads.append(name)
+            return "no tokens document"
+
+    source = secrets_gateway.SecretTokens(Broken(AwsClients()), SECRET, lambda: seconds)
+    for _ in range(100):
+        with pytest.raises(UpstreamFailed):
+            source.records(fresher_than_seconds=60)
+    assert len(reads) == 1
+    seconds += 1
+    with pytest.raises(UpstreamFailed):
+        source.records(fresher_than_seconds=60)
+    assert len(reads) == 2

@@ -232,6 +232,8 @@ def test_f07_a_bug_is_a_plain_500_and_its_message_is_never_logged(
     assert (answer.status, answer.json["code"]) == (500, "internal_error")
     assert "Traceback" not in answer.text
     assert "canary" not in answer.text
+    (record,) = (each for each in caplog.records if each.exc_info)
+    assert "canary" not in JsonFormatter().format(record)
 
 
 def test_an_upstream_that_is_away_is_503_with_retry_after(api: Api, kube: ClusterDouble) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -738,3 +739,17 @@ def test_l08_an_object_that_others_changed_at_the_same_moment_is_sent_again(
     api.deliver(invocations)
     assert read(api, operation)["status"] == "succeeded"
     assert value_of(cluster) == "1"
+
+
+def test_f07_what_a_bug_says_does_not_leave_the_worker(
+    api: Api, invocations: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        message = "canary-in-a-message"
+        raise RuntimeError(message)
+
+    api.post(APPLY, create_config_map_manifest(), headers=ASYNC)
+    monkeypatch.setattr(DynamoOperationStore, "claim", fail)
+    with pytest.raises(Interrupted, match=r"^internal_error$") as raised:
+        api.run_operation(invocations[0])
+    assert "canary" not in "".join(traceback.format_exception(raised.value))

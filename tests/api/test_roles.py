@@ -108,4 +108,4 @@ def key_of(route: Route) -> tuple[str, str]:
 
 
 def access_of(status: int) -> str:
-    return str(status) if status in {401, 403} else "in"
+    return str(status) if status in {401, 403} or status >= 500 else "in"

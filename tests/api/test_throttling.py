@@ -1,9 +1,11 @@
 """Threat I07: one token, or one address that guesses, has only so much of the API."""
 
+import itertools
 from collections.abc import Callable
 
 import pytest
 
+from chalicelib.routes.throttle import network_of
 from tests.described import ApiAnswer
 from tests.factories import ADMIN_TOKEN, AGENT_TOKEN
 from tests.harness import Api, Clock
@@ -58,3 +60,37 @@ def test_i07_what_is_throttled_reads_and_changes_nothing(api: Api) -> None:
     send_until_throttled(lambda: api.get("/api/domains"))
     assert api.post("/api/friends", {"id": "bob", "display_name": "Bob"}).status == 429
     assert api.get("/api/friends/bob", token=AGENT_TOKEN).status == 404
+
+
+@pytest.mark.parametrize("other", ["192.0.2.2", "2001:db8:0:1::1"])
+def test_i07_who_guesses_slows_down_no_other_address(api: Api, other: str) -> None:
+    send_until_throttled(lambda: api.get("/api/domains", token=None))
+    assert api.get("/api/domains", token=None, source=other).status == 401
+
+
+def test_i07_an_address_that_a_header_claims_does_not_count(api: Api) -> None:
+    numbers = itertools.count()
+    statuses, _ = send_until_throttled(
+        lambda: api.get(
+            "/api/domains",
+            token=None,
+            headers={"X-Forwarded-For": f"198.51.100.{next(numbers)}"},
+        )
+    )
+    assert statuses == {401}
+
+
+def test_i07_the_addresses_of_one_ipv6_network_are_one_guessers(api: Api) -> None:
+    numbers = itertools.count()
+    statuses, _ = send_until_throttled(
+        lambda: api.get("/api/domains", token=None, source=f"2001:db8::{next(numbers):x}")
+    )
+    assert statuses == {401}
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [("192.0.2.1", "192.0.2.1"), ("2001:db8::1", "2001:0db8:0000:0000"), ("", ""), (":", ":")],
+)
+def test_a_network_is_what_one_caller_has(address: str, network: str) -> None:
+    assert network_of(address) == network
