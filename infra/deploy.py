@@ -13,7 +13,7 @@ import os
 import sys
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -39,23 +39,59 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+# CloudFormation's status of a stack that never was: it takes no update.
+_NEVER_THERE: Final = "ROLLBACK_COMPLETE"
+
+
 def deploy_stage(
-    stage: str, *, platform: Platform, given: Mapping[str, str], out: Path = ROOT / "dist"
+    stage: str,
+    *,
+    python_version: str | None,
+    architecture: str | None,
+    given: Mapping[str, str],
+    out: Path = ROOT / "dist",
 ) -> str:
     """Deploy the stage with the given parameters and return the API's URL. Safe to repeat.
 
-    Raises DeployError, PackageError, SettingsError and StageError.
+    The platform, where it is not given, is that of the deployed stack, or of this environment where
+    there is none. Raises DeployError, PackageError, SettingsError and StageError.
     """
     stack = stack_name(stage)
     cloudformation = boto3.client("cloudformation")
-    parameters = {**parameters_of(describe(cloudformation, stack)), **given}
+    before = describe(cloudformation, stack)
+    require_updatable(before)
+    parameters = {**parameters_of(before), **given}
     require_secrets(load_settings(stage, parameters))
+    platform = _platform(python_version, architecture, outputs_of(before or {}))
+    for gap in explain_gaps(platform):
+        print(gap, file=sys.stderr)  # noqa: T201 (a command's output)
     built = package(out, stage=stage, platform=platform)
     deploy(built, stack=stack, bucket=ensure_bucket(), parameters=given, aws=run_aws)
     described = describe(cloudformation, stack)
     if described is None:
         raise DeployError(f"The stack {stack} is gone. Deploy again.")
     return api_url(outputs_of(described), stage, os.environ.get("AWS_ENDPOINT_URL"))
+
+
+def require_updatable(described: Mapping[str, Any] | None) -> None:
+    """Raise DeployError for a stack whose first deployment failed: it can only be deleted."""
+    if described is not None and described["StackStatus"] == _NEVER_THERE:
+        name = described["StackName"]
+        raise DeployError(
+            f"The first deployment of {name} failed. Its events say why: `aws cloudformation "
+            f"describe-stack-events --stack-name {name}`. Then `aws cloudformation delete-stack "
+            f"--stack-name {name}`, wait until it is gone, and deploy again."
+        )
+
+
+def _platform(
+    python_version: str | None, architecture: str | None, deployed: Mapping[str, str]
+) -> Platform:
+    here = Platform.here()
+    return Platform(
+        python_version or deployed.get("PythonVersion") or here.python_version,
+        architecture or deployed.get("Architecture") or here.architecture,
+    )
 
 
 def require_secrets(settings: Settings) -> None:
@@ -118,14 +154,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--parameter", action="append", default=[], metavar="NAME=VALUE", help="another parameter"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
-    add_platform_options(parser)
+    add_platform_options(parser, default="what is deployed, or else this environment's")
     options = parser.parse_args(arguments)
     try:
-        platform = Platform(options.python_version, options.arch)
-        for gap in explain_gaps(platform):
-            print(gap, file=sys.stderr)  # noqa: T201 (a command's output)
-        given = _parameters(options)
-        url = deploy_stage(options.stage, platform=platform, given=given, out=options.out)
+        url = deploy_stage(
+            options.stage,
+            python_version=options.python_version,
+            architecture=options.arch,
+            given=_parameters(options),
+            out=options.out,
+        )
     except (DeployError, PackageError, SettingsError, StageError) as error:
         sys.exit(str(error))
     except (ClientError, BotoCoreError, OSError) as error:
@@ -139,6 +177,8 @@ def _parameters(options: argparse.Namespace) -> dict[str, str]:
         "AlarmTopic": options.alarm_topic,
         "CloudflareUrl": options.cloudflare_url,
     }
+    if wrong := [each for each in options.parameter if "=" not in each]:
+        raise DeployError(f"--parameter takes NAME=VALUE, not {wrong[0]!r}.")
     others = dict(each.split("=", 1) for each in options.parameter)
     return {**others, **{name: value for name, value in given.items() if value is not None}}
 

@@ -129,20 +129,23 @@ def _try_tree(tree: Path, runtime: Path, interpreter: str) -> None:
     run(command, failure, environment=STAND_IN_ENVIRONMENT, bare=True)
 
 
-def add_platform_options(parser: argparse.ArgumentParser) -> None:
-    """Let a command be told what the bundle is to run on."""
+def add_platform_options(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
+    """Let a command be told what the bundle is to run on.
+
+    default is what the help says where the command itself finds out; the options then are None.
+    """
     here = Platform.here()
     parser.add_argument(
         "--python-version",
-        default=here.python_version,
+        default=None if default else here.python_version,
         metavar="|".join(PYTHON_VERSIONS),
-        help=f"the Python that runs it (default: this environment's, {here.python_version})",
+        help=f"the Python that runs it (default: {default or here.python_version})",
     )
     parser.add_argument(
         "--arch",
-        default=here.architecture,
+        default=None if default else here.architecture,
         metavar="|".join(ARCHITECTURES),
-        help=f"the processor that runs it (default: this machine's, {here.architecture})",
+        help=f"the processor that runs it (default: {default or here.architecture})",
     )
 
 

@@ -19,6 +19,10 @@ _FUNCTION: Final = "AWS::Lambda::Function"
 def check_stack(described: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield what became of each part of the stack, as it is described."""
     name, status = described["StackName"], described["StackStatus"]
+    if status == "ROLLBACK_COMPLETE":
+        fix = "`make deploy` says what to do"
+        yield Finding(f"stack {name}", f"It is {status}: its first deployment failed.", f"{fix}.")
+        return
     if status.endswith("ROLLBACK_COMPLETE"):
         fault = f"It is {status}: the last deployment failed and was put back."
         fix = f"read why with `aws cloudformation describe-stack-events --stack-name {name}`"

@@ -87,6 +87,11 @@ def finish_template(document: dict[str, Any], platform: Platform) -> None:
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["Runtime"] = f"python{platform.python_version}"
             resource["Properties"]["Architectures"] = [platform.architecture]
+    # For the next deployment, which keeps what it is not told to change.
+    document.setdefault("Outputs", {}).update(
+        PythonVersion={"Value": platform.python_version},
+        Architecture={"Value": platform.architecture},
+    )
     if platform.has_snap_start:
         _add_snap_start(resources)
 

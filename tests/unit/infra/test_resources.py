@@ -1,4 +1,4 @@
-"""What infra/resources.yaml has API Gateway do before the app is asked at all."""
+"""What infra/resources.yaml has API Gateway do by itself, and how it protects what is kept."""
 
 import json
 from typing import Any
@@ -10,9 +10,14 @@ from infra.paths import RESOURCES
 
 
 @pytest.fixture
-def rest_api() -> Any:
+def resources() -> Any:
+    """All of them, by name."""
+    return yaml.safe_load(RESOURCES.read_text())["Resources"]
+
+
+@pytest.fixture
+def rest_api(resources: Any) -> Any:
     """The properties that are merged into Chalice's RestAPI."""
-    resources = yaml.safe_load(RESOURCES.read_text())["Resources"]
     return resources["RestAPI"]["Properties"]
 
 
@@ -39,3 +44,31 @@ def body_of(response: Any) -> Any:
     body = json.loads(response["responseTemplates"]["application/json"])
     assert body.keys() == {"error", "code", "details", "request_id"}
     return body
+
+
+@pytest.mark.parametrize("name", ["FriendsTable", "WorkspaceBucket"])
+def test_what_is_recorded_outlives_its_stack(resources: Any, name: str) -> None:
+    resource = resources[name]
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_the_table_is_protected_encrypted_and_can_be_restored(resources: Any) -> None:
+    table = resources["FriendsTable"]["Properties"]
+    assert table["DeletionProtectionEnabled"] is True
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+def test_the_bucket_is_private_versioned_and_read_over_tls_alone(resources: Any) -> None:
+    bucket = resources["WorkspaceBucket"]["Properties"]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    (statement,) = resources["WorkspaceBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == (
+        "Deny",
+        "*",
+        "s3:*",
+    )
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert len(statement["Resource"]) == 2
