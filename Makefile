@@ -25,7 +25,7 @@ say = echo "$(1)" >&2; exit 1
 
 .DEFAULT_GOAL := help
 .PHONY: help dev up down token test conformance test-e2e test-cluster check package deploy doctor store-kubeconfig \
-	store-cloudflare-token mint-token list-tokens revoke-token faults nightly threats bench lock licences clean
+	store-cloudflare-token mint-token list-tokens revoke-token faults nightly mutants threats bench lock licences clean
 
 help:  ## show this
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-28s %s\n", $$1, $$2 }'
@@ -114,6 +114,9 @@ faults: $(READY)  ## every crash point of every flow, then reconcile: what was l
 
 nightly: $(READY)  ## ten thousand histories of clients, faults and time, in any order; ARGS go to pytest
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n auto tests/faults/test_state_machine.py $(ARGS)
+
+mutants: $(READY)  ## takes each guard out in turn: do the tests notice? ARGS='--only routes --tell'
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 bench: $(READY)  ## the benchmark table, and bench/results.json
 	$(BIN)/python -m bench $(ARGS)

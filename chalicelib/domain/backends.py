@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chalicelib.domain.errors import Conflict, NotFound
+from chalicelib.domain.errors import Conflict, Fault, NotFound
 from chalicelib.domain.exposures import ExposeRequest
 from chalicelib.domain.kube_json import dig
 from chalicelib.domain.model import JsonObject
@@ -21,12 +21,13 @@ def require_port(service: JsonObject | None, wanted: ExposeRequest) -> None:
             f"There is no Service {name} in the friend's namespace. Apply it first, or name "
             "another: GET /api/friends/<id>/namespace/status lists them."
         )
-        raise NotFound(msg, code="service_not_found")
+        raise NotFound(msg, code="service_not_found", faults=(Fault("/service", msg),))
     if not is_inside(service):
         msg = f"The Service {name} is not of type ClusterIP, so it cannot be exposed."
-        raise Conflict(msg, code="service_not_exposable")
+        raise Conflict(msg, code="service_not_exposable", faults=(Fault("/service", msg),))
     if find_port(service, port) is None:
-        raise NotFound(f"The Service {name} {lacks_port(service, port)}", code="port_not_found")
+        msg = f"The Service {name} {lacks_port(service, port)}"
+        raise NotFound(msg, code="port_not_found", faults=(Fault("/port", msg),))
 
 
 def is_inside(service: JsonObject) -> bool:

@@ -141,7 +141,9 @@ def _endpoints_fault(
         return "No pod has the labels that the Service selects; apply a Deployment of such pods."
     ready = [pod for pod in chosen if condition_of(pod, "Ready").get("status") == "True"]
     if not ready:
-        return "None of the Service's pods is ready; GET .../namespace/status says why."
+        return (
+            "None of the Service's pods is ready; GET /api/friends/<id>/namespace/status says why."
+        )
     return _target_fault(find_port(service, exposure.port), ready)
 
 

@@ -30,7 +30,10 @@ def require_log(pod: JsonObject, container: str, *, previous: bool) -> None:
     state = status.get("state") or {"waiting": {}}
     if "waiting" in state and not ended_before:
         reason = (state["waiting"] or {}).get("reason") or "it waits to be scheduled"
-        msg = f"The container has not started ({reason}), so it has no log. See .../status."
+        msg = (
+            f"The container has not started ({reason}), so it has no log. See GET "
+            "/api/friends/<id>/namespace/status."
+        )
         raise Conflict(msg, code="container_not_started", retry_after_seconds=5)
 
 

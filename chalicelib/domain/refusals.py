@@ -48,7 +48,10 @@ def explain_refusal(text: str) -> Trouble:
         given = f", but the {limit['given']}" if limit["given"] else ", and nothing is said"
         msg = f"The cluster refuses the pods: the {limit['bound']}{given}. Correct the resources."
         return Trouble("limit_exceeded", msg)
-    msg = "The cluster refuses the pods. The events of .../namespace/status say why."
+    msg = (
+        "The cluster refuses the pods. The events of GET /api/friends/<id>/namespace/status say "
+        "why."
+    )
     return Trouble("pods_refused", msg)
 
 

@@ -1,14 +1,15 @@
 """What clients are shown of friends and operations, as types.
 
 mypy holds the code that builds an answer to them, and the API's description is made of them
-(routes/description/types.py): an answer cannot have a field that is not described.
+(routes/description/typed.py): an answer cannot have a field that is not described.
 """
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from chalicelib.domain.checks import Link
 from chalicelib.domain.model import FriendshipStatus, Phase, Platform
 
+Time = Annotated[str, "ISO 8601, UTC."]
 JsonPatch = list[dict[str, object]]
 
 
@@ -65,7 +66,11 @@ class Friend(Contact):
 
     id: str
     namespace: str
-    phase: Phase
+    phase: Annotated[
+        Phase,
+        "Whether namespace and profile are as recorded: provisioning (not made yet), ready, "
+        "degraded (reconciliation mends it), or deleting (nothing new is accepted).",
+    ]
     cluster: str
 
 
@@ -74,8 +79,8 @@ class Profile(Contact):
 
     id: str
     namespace: str
-    created_at: str
-    updated_at: str
+    created_at: Time
+    updated_at: Time
 
 
 class Friendship(TypedDict):
@@ -84,7 +89,7 @@ class Friendship(TypedDict):
     agent_id: str
     friend_id: str
     status: FriendshipStatus
-    created_at: str
+    created_at: Time
 
 
 class ChangedFriendship(Ok, Friendship):
@@ -100,7 +105,7 @@ class Exposure(TypedDict):
     service: str
     port: int
     domain: str
-    created_at: str
+    created_at: Time
 
 
 class Check(TypedDict):

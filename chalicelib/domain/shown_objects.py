@@ -1,6 +1,8 @@
 """What clients are shown of the cluster's objects, as types. See shown."""
 
-from typing import TypedDict
+from typing import Annotated, TypedDict
+
+Age = Annotated[str | None, "When it was made (ISO 8601, UTC)."]
 
 
 class Container(TypedDict):
@@ -22,7 +24,7 @@ class Pod(TypedDict):
     ready: bool
     restarts: int
     image: str | None
-    age: str | None
+    age: Age
     reason: str | None
     containers: list[Container]
 
@@ -51,7 +53,7 @@ class Deployment(TypedDict):
     name: str
     replicas: str
     image: str | None
-    age: str | None
+    age: Age
 
 
 class Job(TypedDict):
@@ -60,7 +62,7 @@ class Job(TypedDict):
     name: str
     status: str
     completions: str
-    age: str | None
+    age: Age
 
 
 class CronJob(TypedDict):
@@ -69,8 +71,8 @@ class CronJob(TypedDict):
     name: str
     schedule: str | None
     suspended: bool
-    last_scheduled: str | None
-    age: str | None
+    last_scheduled: Annotated[str | None, "When it last made a Job (ISO 8601, UTC)."]
+    age: Age
 
 
 class Quota(TypedDict):
@@ -102,7 +104,7 @@ class Event(TypedDict):
     reason: str | None
     message: str
     count: int
-    last_seen: str | None
+    last_seen: Annotated[str | None, "When it last happened (ISO 8601, UTC)."]
 
 
 class NamespaceStatus(TypedDict):

@@ -1,10 +1,10 @@
 """What clients are shown of operations and of what is in a namespace, as types. See shown."""
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from chalicelib.domain.operations import DeletionStep, OperationStatus, OperationType
 from chalicelib.domain.plan import Result
-from chalicelib.domain.shown import Error, Ok
+from chalicelib.domain.shown import Error, Ok, Time
 
 Kind = Literal["ConfigMap", "CronJob", "Deployment", "Job", "Service"]
 
@@ -30,20 +30,21 @@ class AppliedObject(TypedDict):
     kind: Kind
     name: str
     status: Literal["applied", "failed"]
-    change: NotRequired[Result]
-    generation: NotRequired[int]
-    ready: NotRequired[bool]
-    reason: NotRequired[str]
-    message: NotRequired[str]
-    error: NotRequired[str]
-    code: NotRequired[str]
+    change: NotRequired[Annotated[Result, "What the apply did to the object."]]
+    generation: NotRequired[Annotated[int, "The version of the object's spec that was applied."]]
+    ready: NotRequired[Annotated[bool, "Whether the rollout has succeeded."]]
+    reason: NotRequired[Annotated[str, "Why it has not, in a word: image_pull, crash_loop, ..."]]
+    message: NotRequired[Annotated[str, "Why it has not, and what to do."]]
+    error: NotRequired[Annotated[str, "Why it was not applied, and what to do."]]
+    code: NotRequired[Annotated[str, "The stable name of error."]]
 
 
 class DeletedPart(TypedDict):
-    """One part of a friend that is gone."""
+    """What became of one part of a friend. message comes with left: what an admin has to remove."""
 
     step: DeletionStep
-    status: Literal["done"]
+    status: Literal["done", "left"]
+    message: NotRequired[str]
 
 
 class Progress(TypedDict):
@@ -60,9 +61,9 @@ class OperationState(TypedDict):
     status: OperationStatus
     progress: Progress
     results: list[AppliedObject | DeletedPart]
-    created_at: str
-    finished_at: str | None
-    requested_by: str
+    created_at: Time
+    finished_at: Annotated[str | None, "When it ended (ISO 8601, UTC); null until then."]
+    requested_by: Annotated[str, "admin, or agent:<id>."]
     error: NotRequired[str]
     code: NotRequired[str]
 
@@ -133,7 +134,7 @@ class Secret(TypedDict):
     name: str
     type: str
     keys: list[str]
-    created: str
+    created: Time
 
 
 class Log(TypedDict):

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from botocore.exceptions import ClientError
 
-from chalicelib.domain.errors import Conflict, Refused
+from chalicelib.domain.errors import Conflict, Fault, Refused
 from chalicelib.gateways.aws import CONDITION_FAILED, AwsClients, aws_errors, error_code
 from chalicelib.gateways.table import Item, from_item, to_item
 from chalicelib.ports import KeyClaim, StoredAnswer
@@ -113,7 +113,8 @@ def _answer_in(item: Item, digest: str, now: int) -> StoredAnswer:
         raise Conflict(msg, code="idempotency_key_in_use", retry_after_seconds=1)
     if item["digest"] != digest:
         msg = "This Idempotency-Key was used for another request. Use a new key."
-        raise Refused(msg, code="idempotency_key_reused")
+        faults = (Fault("Idempotency-Key", msg),)
+        raise Refused(msg, code="idempotency_key_reused", faults=faults)
     if "status" not in item:
         msg = "The first request with this Idempotency-Key is still running."
         wait = max(1, min(int(item["lease_until"]) - now, 5))

@@ -10,7 +10,7 @@ resolvers remember the old record that long.
 
 from typing import Final
 
-from chalicelib.domain.errors import Conflict
+from chalicelib.domain.errors import Conflict, Fault
 from chalicelib.domain.exposures import exposure_elsewhere, exposure_not_found
 from chalicelib.domain.model import Exposure, Friend, Lease, Phase
 from chalicelib.gateways.damage import EXPOSURE_PREFIX
@@ -192,7 +192,8 @@ def _taken(claim: Item, exposure: Exposure, now: float) -> Conflict:
             f"The host name {exposure.hostname} was another friend's until a moment ago: it is "
             "free five minutes after it went. Choose another name, or try again then."
         )
-    return Conflict(msg, code="hostname_taken", retry_after_seconds=wait)
+    faults = (Fault("/name", msg),)
+    return Conflict(msg, code="hostname_taken", faults=faults, retry_after_seconds=wait)
 
 
 def _busy(claim: Item, now: float) -> Conflict:

@@ -145,7 +145,7 @@ def _identity_parameter(platform: Platform) -> Parameter[Identity | None]:
         platform.field,
         Place.QUERY,
         Rule(partial(_identity_fault, rule), rule.schema),
-        f"Find the friend with this {platform.field}, however it is punctuated; alone.",
+        f"Find the friend with this {platform.field} (a phone in any punctuation); alone.",
         partial(parse_identity, platform),
         None,
     )

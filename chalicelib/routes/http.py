@@ -98,7 +98,7 @@ class Request:
 
     def no_body(self) -> None:
         """Refuse a body that says anything: this route would not read it."""
-        if self.raw_body and self.json_object():
+        if self.raw_body and parse_json(self.raw_body) != {}:
             msg = "This takes no body; leave it out."
             raise InvalidInput(msg, faults=(Fault("", msg),))
 

@@ -63,7 +63,7 @@ CURSOR: Final = query_text(
 )
 OPERATION: Final = path_text(
     "operation_id",
-    matching(OPERATION_ID, "must be an id that an apply has answered with."),
+    matching(OPERATION_ID, "must be an id that an apply or a deletion has answered with."),
     "The operation's id.",
 )
 CONFIRM: Final = Parameter[str](

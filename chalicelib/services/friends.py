@@ -15,6 +15,7 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import (
     ApiError,
     Conflict,
+    Fault,
     Forbidden,
     NotFound,
     OutOfTime,
@@ -250,7 +251,7 @@ class Friends:
         require_staying(before)
         if if_match is not None and not {etag_of(before), "*"} & set(if_match):
             msg = "The friend has changed since this ETag was given. Read it again, then decide."
-            raise PreconditionFailed(msg)
+            raise PreconditionFailed(msg, faults=(Fault("If-Match", msg),))
         contact = merge_contact(before.contact, changes)
         if contact == before.contact:
             return before

@@ -122,7 +122,10 @@ class Namespaces:
         """Delete a deployment and its pods. Raises NotFound when there is none."""
         ref = ObjectRef(kinds.DEPLOYMENT, name, friend.namespace)
         if not self._open(friend, deadline).delete(ref):
-            msg = "There is no deployment with this name; .../namespace/status lists them."
+            msg = (
+                "There is no deployment with this name; GET /api/friends/<id>/namespace/status "
+                "lists them."
+            )
             raise NotFound(msg, code="deployment_not_found")
 
     def _open(self, friend: Friend, deadline: Deadline) -> Cluster:

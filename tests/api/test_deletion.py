@@ -244,3 +244,5 @@ def test_what_is_not_the_friends_stays(
     }
     assert "friend-alice" in steps["namespace"]["message"]
     assert "admin has to remove it" in steps["namespace"]["message"]
+    shown = api.get(report["operation"]["url"])
+    assert (shown.status, shown.json["results"]) == (200, report["operation"]["results"])

@@ -86,7 +86,9 @@ def _explain_failure(reason: str, pods: Sequence[JsonObject]) -> Trouble:
         msg = "The Job did not end within its activeDeadlineSeconds. Raise them, or do less."
         return Trouble("job_deadline", msg)
     crash = _find_last_crash(pods)
-    advice = crash.message if crash else "The events of .../namespace/status say more."
+    advice = (
+        crash.message if crash else "The events of GET /api/friends/<id>/namespace/status say more."
+    )
     return Trouble("job_failed", f"The Job failed, and is not tried again. {advice}")
 
 

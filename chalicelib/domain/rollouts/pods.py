@@ -118,7 +118,10 @@ def _explain_config(text: str) -> str:
         return f"a {no_key['kind']} has no key {no_key['key']}. Add it, or correct the reference."
     if "runAsNonRoot" in text:
         return "its image runs as root. Set securityContext.runAsUser, or take another image."
-    return "correct its command, environment and mounts. .../namespace/status has the events."
+    return (
+        "correct its command, environment and mounts. GET /api/friends/<id>/namespace/status has "
+        "the events."
+    )
 
 
 def _find_mount_trouble(pod: JsonObject, events: Sequence[JsonObject]) -> Trouble | None:
@@ -126,7 +129,11 @@ def _find_mount_trouble(pod: JsonObject, events: Sequence[JsonObject]) -> Troubl
     if dig(pod, "status", "phase") != "Pending" or last.get("reason") not in _MOUNT:
         return None
     absent = _ABSENT.search(str(last.get("message")))
-    why = f"there is no {absent['kind']} {absent['name']}" if absent else "see .../namespace/status"
+    why = (
+        f"there is no {absent['kind']} {absent['name']}"
+        if absent
+        else "see GET /api/friends/<id>/namespace/status"
+    )
     msg = (
         f"A volume of the pod cannot be mounted: {why}. Apply what is missing, or correct volumes."
     )
@@ -145,4 +152,4 @@ def _find_no_node(pod: JsonObject) -> Trouble | None:
 
 def _log_path(pod: JsonObject, container: str) -> str:
     names = (cut(each, _LONGEST_VALUE) for each in (name_of(pod), container))
-    return ".../namespace/logs/{}?container={}".format(*names)
+    return "/api/friends/<id>/namespace/logs/{}?container={}".format(*names)

@@ -10,11 +10,11 @@ from chalicelib.domain.model import JsonObject
 from chalicelib.domain.rules import body_schema
 from chalicelib.routes.declarations import IDEMPOTENCY_KEY
 from chalicelib.routes.description.answers import ANSWERS, JSON, Answers, Reply
-from chalicelib.routes.description.errors import codes_of
+from chalicelib.routes.description.errors import GATEWAY, codes_of
 from chalicelib.routes.description.examples import EXAMPLES
 from chalicelib.routes.description.manifests import describe_body
 from chalicelib.routes.description.typed import Schemas
-from chalicelib.routes.description.words import ABOUT, ERRORS, HEADERS, TAGS
+from chalicelib.routes.description.words import ABOUT, ERRORS, HEADERS, OTHERWISE, TAGS
 from chalicelib.routes.parameters import Parameter
 from chalicelib.routes.table import ROUTES, Access, Body, Manifests, Route
 
@@ -91,7 +91,8 @@ class _Describer:
     def _responses(self, route: Route, answers: Answers) -> JsonObject:
         responses = {str(reply.status): self._reply(route, reply) for reply in answers.replies}
         for status, codes in codes_of(route, answers.errors).items():
-            responses[str(status)] = self._shared(route, status, codes)
+            responses[str(status)] = self._shared(status, self._error(route, status, codes))
+        responses["default"] = self._shared("Gateway", self._described(OTHERWISE, [*GATEWAY]))
         return responses
 
     def _reply(self, route: Route, reply: Reply) -> JsonObject:
@@ -121,37 +122,37 @@ class _Describer:
             media["example"] = examples[str(reply.status)]
         return media
 
-    def _shared(self, route: Route, status: int, codes: list[str]) -> JsonObject:
-        """Return a reference to the response with these codes: many routes have the same."""
-        response = self._error(route, status, codes)
-        phrase = HTTPStatus(status).phrase.title().replace(" ", "")
+    def _shared(self, status: int | str, response: JsonObject) -> JsonObject:
+        """Return a reference to the response: many routes have the same."""
+        phrase = str(status) if isinstance(status, str) else HTTPStatus(status).phrase
+        phrase = phrase.title().replace(" ", "")
         number, name = 1, phrase
         while self.responses.setdefault(name, response) != response:
             number, name = number + 1, f"{phrase}{number + 1}"
         return {"$ref": f"#/components/responses/{name}"}
 
     def _error(self, route: Route, status: int, codes: list[str]) -> JsonObject:
-        one = {
-            "allOf": [
-                self.schemas.schema_of(shown.Error),
-                {"properties": {"code": {"enum": codes}}},
-            ]
-        }
-        schema: JsonObject = one
+        names = [*_ERROR_HEADERS.get(status, ())]
+        if IDEMPOTENCY_KEY in route.takes and status in _KEPT:
+            names.append(_REPLAYED)
+        response = self._described(ERRORS[status], codes, *names)
+        media = response["content"][JSON]
         if "objects_refused" in codes:
             refused = shown_work.ObjectsRefused | shown_work.ObjectsWouldBeRefused
-            schema = {"anyOf": [one, *self.schemas.schema_of(refused)["anyOf"]]}
-        media: JsonObject = {"schema": schema}
+            others = self.schemas.schema_of(refused)["anyOf"]
+            media["schema"] = {"anyOf": [media["schema"], *others]}
         example = EXAMPLES["errors"]["answers"].get(str(status))
         if example is not None and example["code"] in codes:
             media["example"] = example
-        names = [*_ERROR_HEADERS.get(status, ()), *_EVERYWHERE]
-        if IDEMPOTENCY_KEY in route.takes and status in _KEPT:
-            names.append(_REPLAYED)
+        return response
+
+    def _described(self, means: str, codes: list[str], *headers: str) -> JsonObject:
+        one_of_these = {"properties": {"code": {"enum": codes}}}
+        schema = {"allOf": [self.schemas.schema_of(shown.Error), one_of_these]}
         return {
-            "description": ERRORS[status],
-            "headers": _headers(names),
-            "content": {JSON: media},
+            "description": means,
+            "headers": _headers([*headers, *_EVERYWHERE]),
+            "content": {JSON: {"schema": schema}},
         }
 
 

@@ -8,8 +8,15 @@ from chalicelib.routes.table import Access, Route
 
 Codes = Mapping[int, Sequence[str]]
 
-# A parameter that nobody knows is invalid everywhere.
-_ANY: Final[Codes] = {400: ("invalid_input",)}
+# A parameter that nobody knows is invalid everywhere; and of any request the gateway may think that
+# it is wrong, that there are too many of them, or that the API is too late (infra/resources.yaml).
+_ANY: Final[Codes] = {
+    400: ("gateway_refused", "invalid_input"),
+    429: ("gateway_throttled",),
+    502: ("gateway_failed",),
+    504: ("gateway_failed",),
+}
+GATEWAY: Final = ("gateway_failed", "gateway_refused")
 _TOKEN: Final[Codes] = {
     401: ("unauthenticated",),
     429: ("throttled",),
@@ -18,7 +25,7 @@ _TOKEN: Final[Codes] = {
 }
 _CHANGE: Final[Codes] = {
     400: ("malformed_json",),
-    413: ("body_too_large",),
+    413: ("body_too_large", "gateway_refused"),
     415: ("unsupported_media_type",),
 }
 _ONCE: Final[Codes] = {409: ("idempotency_key_in_use",), 422: ("idempotency_key_reused",)}

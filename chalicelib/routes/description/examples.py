@@ -102,7 +102,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                 "agent_id": "mochi",
                 "friend_id": "alice",
                 "status": "active",
-                "created_at": "2026-11-25T18:23:30.692824Z",
+                "created_at": "2026-11-27T02:51:05.896351Z",
             }
         },
         "request": {"status": "active"},
@@ -128,7 +128,7 @@ EXAMPLES: Final[dict[str, Any]] = {
             "200": {
                 "ok": True,
                 "operation": {
-                    "id": "1a213f2d384-00000001",
+                    "id": "1a21ae9e528-00000001",
                     "type": "apply",
                     "status": "succeeded",
                     "progress": {"done": 1, "total": 1},
@@ -141,10 +141,10 @@ EXAMPLES: Final[dict[str, Any]] = {
                             "generation": 1,
                         }
                     ],
-                    "created_at": "2026-11-25T18:23:32.762357Z",
-                    "finished_at": "2026-11-25T18:23:32.821965Z",
+                    "created_at": "2026-11-27T02:51:07.278678Z",
+                    "finished_at": "2026-11-27T02:51:07.321991Z",
                     "requested_by": "agent:mochi",
-                    "url": "/api/friends/alice/operations/1a213f2d384-00000001",
+                    "url": "/api/friends/alice/operations/1a21ae9e528-00000001",
                 },
                 "results": [
                     {
@@ -159,15 +159,15 @@ EXAMPLES: Final[dict[str, Any]] = {
             "202": {
                 "ok": True,
                 "operation": {
-                    "id": "1a213f2d384-00000002",
+                    "id": "1a21ae9e528-00000002",
                     "type": "apply",
                     "status": "pending",
                     "progress": {"done": 0, "total": 1},
                     "results": [],
-                    "created_at": "2026-11-25T18:23:32.935662Z",
+                    "created_at": "2026-11-27T02:51:07.382893Z",
                     "finished_at": None,
                     "requested_by": "agent:mochi",
-                    "url": "/api/friends/alice/operations/1a213f2d384-00000002",
+                    "url": "/api/friends/alice/operations/1a21ae9e528-00000002",
                 },
             },
         },
@@ -208,7 +208,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "get_operation": {
         "answers": {
             "200": {
-                "id": "1a213f2d384-00000002",
+                "id": "1a21ae9e528-00000002",
                 "type": "apply",
                 "status": "succeeded",
                 "progress": {"done": 1, "total": 1},
@@ -222,10 +222,10 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "ready": True,
                     }
                 ],
-                "created_at": "2026-11-25T18:23:32.935662Z",
-                "finished_at": "2026-11-25T18:23:33.230568Z",
+                "created_at": "2026-11-27T02:51:07.382893Z",
+                "finished_at": "2026-11-27T02:51:07.537772Z",
                 "requested_by": "agent:mochi",
-                "url": "/api/friends/alice/operations/1a213f2d384-00000002",
+                "url": "/api/friends/alice/operations/1a21ae9e528-00000002",
             }
         }
     },
@@ -233,7 +233,7 @@ EXAMPLES: Final[dict[str, Any]] = {
         "answers": {
             "200": [
                 {
-                    "id": "1a213f2d384-00000002",
+                    "id": "1a21ae9e528-00000002",
                     "type": "apply",
                     "status": "succeeded",
                     "progress": {"done": 1, "total": 1},
@@ -247,10 +247,10 @@ EXAMPLES: Final[dict[str, Any]] = {
                             "ready": True,
                         }
                     ],
-                    "created_at": "2026-11-25T18:23:32.935662Z",
-                    "finished_at": "2026-11-25T18:23:33.230568Z",
+                    "created_at": "2026-11-27T02:51:07.382893Z",
+                    "finished_at": "2026-11-27T02:51:07.537772Z",
                     "requested_by": "agent:mochi",
-                    "url": "/api/friends/alice/operations/1a213f2d384-00000002",
+                    "url": "/api/friends/alice/operations/1a21ae9e528-00000002",
                 }
             ]
         }
@@ -265,7 +265,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                 "service": "web",
                 "port": 80,
                 "domain": "friends.example",
-                "created_at": "2026-11-25T18:23:33.856423Z",
+                "created_at": "2026-11-27T02:51:07.959330Z",
                 "checks": [
                     {"check": "record", "ok": True},
                     {"check": "route", "ok": True},
@@ -287,7 +287,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                     "service": "web",
                     "port": 80,
                     "domain": "friends.example",
-                    "created_at": "2026-11-25T18:23:33.856423Z",
+                    "created_at": "2026-11-27T02:51:07.959330Z",
                     "checks": [
                         {"check": "record", "ok": True},
                         {"check": "route", "ok": True},
@@ -320,15 +320,15 @@ EXAMPLES: Final[dict[str, Any]] = {
                     "whatsapp": None,
                     "preferred_channel": "discord",
                     "namespace": "friend-alice",
-                    "created_at": "2026-11-25T18:23:30.692824Z",
-                    "updated_at": "2026-11-25T18:23:32.502784Z",
+                    "created_at": "2026-11-27T02:51:05.896351Z",
+                    "updated_at": "2026-11-27T02:51:07.097901Z",
                 },
                 "friendships": [
                     {
                         "agent_id": "mochi",
                         "friend_id": "alice",
                         "status": "active",
-                        "created_at": "2026-11-25T18:23:30.692824Z",
+                        "created_at": "2026-11-27T02:51:05.896351Z",
                     }
                 ],
                 "exposures": [
@@ -339,7 +339,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "service": "web",
                         "port": 80,
                         "domain": "friends.example",
-                        "created_at": "2026-11-25T18:23:33.856423Z",
+                        "created_at": "2026-11-27T02:51:07.959330Z",
                     }
                 ],
             }
@@ -350,12 +350,12 @@ EXAMPLES: Final[dict[str, Any]] = {
         "answers": {
             "200": [
                 {
-                    "name": "web-5cbkvtm-mtrpw",
+                    "name": "web-5cbkvtm-h6t9n",
                     "status": "Running",
                     "ready": True,
                     "restarts": 0,
                     "image": "ghcr.io/friends/web:1.4.2",
-                    "age": "2026-11-25T18:23:32Z",
+                    "age": "2026-11-27T02:51:07Z",
                     "reason": None,
                     "containers": [
                         {
@@ -376,12 +376,12 @@ EXAMPLES: Final[dict[str, Any]] = {
             "200": {
                 "pods": [
                     {
-                        "name": "web-5cbkvtm-mtrpw",
+                        "name": "web-5cbkvtm-h6t9n",
                         "status": "Running",
                         "ready": True,
                         "restarts": 0,
                         "image": "ghcr.io/friends/web:1.4.2",
-                        "age": "2026-11-25T18:23:32Z",
+                        "age": "2026-11-27T02:51:07Z",
                         "reason": None,
                         "containers": [
                             {
@@ -410,7 +410,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "name": "web",
                         "replicas": "1/1",
                         "image": "ghcr.io/friends/web:1.4.2",
-                        "age": "2026-11-25T18:23:32Z",
+                        "age": "2026-11-27T02:51:07Z",
                     }
                 ],
                 "quota": {
@@ -466,13 +466,13 @@ EXAMPLES: Final[dict[str, Any]] = {
     "read_log": {
         "answers": {
             "200": {
-                "pod": "web-5cbkvtm-mtrpw",
+                "pod": "web-5cbkvtm-h6t9n",
                 "container": "web",
                 "tail": 2,
-                "logs": "2026-11-25T18:23:33Z line 599 from "
-                "web-5cbkvtm-mtrpw/web\n"
-                "2026-11-25T18:23:34Z line 600 from "
-                "web-5cbkvtm-mtrpw/web\n",
+                "logs": "2026-11-27T02:51:07Z line 599 from "
+                "web-5cbkvtm-h6t9n/web\n"
+                "2026-11-27T02:51:08Z line 600 from "
+                "web-5cbkvtm-h6t9n/web\n",
             }
         }
     },
@@ -494,53 +494,60 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "digit.",
                     }
                 ],
-                "request_id": "68198299-4782-4887-8dd4-b1deb063aec5",
+                "request_id": "61fba084-60f0-4c68-912d-4958328895b4",
             },
             "401": {
                 "error": "Send one header, Authorization: Bearer <token>, with "
                 "a token as it was minted.",
                 "code": "unauthenticated",
                 "details": [],
-                "request_id": "267d5dda-9a70-4462-aed7-8808b9b3ccf0",
+                "request_id": "3cdda892-f91a-4b2f-9602-71f0ae11a007",
             },
             "403": {
                 "error": "This agent may not act for this friend. Ask an admin "
                 "to change the relationship.",
                 "code": "relationship_required",
                 "details": [],
-                "request_id": "22c381be-f6c1-49d7-a2de-a7f9614428ab",
+                "request_id": "228b5328-39f2-40d2-861e-328c1f82b15b",
             },
             "404": {
                 "error": "There is no pod with this name. GET "
                 "/api/friends/<id>/namespace/pods lists them.",
                 "code": "pod_not_found",
                 "details": [],
-                "request_id": "774b551f-ee96-4258-8fcd-37205c20e41b",
+                "request_id": "cd396064-4622-4471-b50d-84b6690ecaf7",
             },
             "409": {
                 "error": "Taken by another friend: id. Send another, or change that friend.",
                 "code": "id_taken",
                 "details": [{"path": "/id", "message": "This id belongs to another friend."}],
-                "request_id": "c7228cb6-60c3-4a4a-8f95-3bea878da6db",
+                "request_id": "e64e83b5-b24f-4388-8fa9-925e00207bf2",
             },
             "412": {
                 "error": "The friend has changed since this ETag was given. "
                 "Read it again, then decide.",
                 "code": "precondition_failed",
-                "details": [],
-                "request_id": "0547815f-c267-403c-8e08-cf342dfd7d47",
+                "details": [
+                    {
+                        "path": "If-Match",
+                        "message": "The friend has changed since this "
+                        "ETag was given. Read it again, then "
+                        "decide.",
+                    }
+                ],
+                "request_id": "582eb997-5a59-4dbd-ac62-eecad43bdd94",
             },
             "415": {
                 "error": "Send the body as Content-Type: application/json, in UTF-8.",
                 "code": "unsupported_media_type",
                 "details": [],
-                "request_id": "0ee0cd0f-fb1d-41a7-8772-5e7946372636",
+                "request_id": "bb304545-e4df-4bd3-b1df-5569d22cb091",
             },
             "413": {
                 "error": "The body may be at most 256 KiB.",
                 "code": "body_too_large",
                 "details": [],
-                "request_id": "04ee0761-8fdc-4a9e-a9b3-f0b563f7e886",
+                "request_id": "876be001-e0ac-49fa-8c08-28ba17eae348",
             },
             "422": {
                 "error": "The request has 2 faults: apply the fixes in "
@@ -561,26 +568,26 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "fix": [{"op": "add", "path": "/spec/replicas", "value": 3}],
                     },
                 ],
-                "request_id": "75240224-372e-43d7-bfed-82378ea97dda",
+                "request_id": "c1fa25e3-a5d0-46fc-8a90-8bbc371a4847",
             },
             "504": {
                 "error": "The request ran out of time; what it recorded is kept. Try again.",
                 "code": "out_of_time",
                 "details": [],
-                "request_id": "9e0c8151-e5e0-42df-a9e4-f00778f36b64",
+                "request_id": "f1417729-fe35-49ad-b50b-3312316b4e6a",
             },
             "502": {
                 "error": "The cluster does not permit the API to do this. Ask "
                 "an admin to check its roles.",
                 "code": "cluster_forbidden",
                 "details": [],
-                "request_id": "44b288cf-1356-480a-954d-6f819e0492a6",
+                "request_id": "1f8b64c2-719a-4c60-b92c-1f20bcb1b73e",
             },
             "503": {
                 "error": "The cluster cannot be reached. Try again.",
                 "code": "cluster_unreachable",
                 "details": [],
-                "request_id": "745a5527-a036-46b9-964d-77de2c2fc14c",
+                "request_id": "403ec4df-239e-4d68-83ca-eac957ee97c5",
             },
         }
     },
@@ -589,15 +596,15 @@ EXAMPLES: Final[dict[str, Any]] = {
             "202": {
                 "ok": True,
                 "operation": {
-                    "id": "1a213f2d384-00000004",
+                    "id": "1a21ae9e528-00000004",
                     "type": "delete",
                     "status": "pending",
                     "progress": {"done": 0, "total": 4},
                     "results": [],
-                    "created_at": "2026-11-25T18:23:38.772741Z",
+                    "created_at": "2026-11-27T02:51:12.114513Z",
                     "finished_at": None,
                     "requested_by": "agent:mochi",
-                    "url": "/api/friends/alice/operations/1a213f2d384-00000004",
+                    "url": "/api/friends/alice/operations/1a21ae9e528-00000004",
                 },
             }
         }

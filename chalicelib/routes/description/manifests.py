@@ -12,6 +12,8 @@ from chalicelib.domain.kinds import Kind
 from chalicelib.domain.model import JsonObject
 
 _PREFIX: Final = "Manifest."
+# What rules require, where the shapes leave it open.
+_REQUIRED_BY_RULES: Final = {"ObjectMeta": ("name",), "DeploymentSpec": ("template",)}
 _SCALARS: Final[dict[Shape, JsonObject]] = {
     scalars.TEXT: {"type": "string"},
     scalars.FLAG: {"type": "boolean"},
@@ -45,7 +47,7 @@ def _pin(schema: JsonObject, kind: Kind) -> None:
     schema["properties"]["kind"] = {"const": kind.name}
     schema["properties"]["apiVersion"] = {"const": kind.api_version}
     # Required by admission's rules, where the shapes leave it open.
-    schema["required"] = ["kind", "metadata"]
+    schema["required"] = ["kind", "metadata", *(["spec"] if "spec" in schema["properties"] else [])]
 
 
 def _add(struct: Struct, schemas: dict[str, JsonObject]) -> None:
@@ -59,6 +61,8 @@ def _add(struct: Struct, schemas: dict[str, JsonObject]) -> None:
     }
     if required := [key for key, each in open_members.items() if each.required]:
         schema["required"] = required
+    if more := _REQUIRED_BY_RULES.get(struct.name):
+        schema["required"] = [*required, *more]
 
 
 def _may_be_set(member: Member) -> bool:

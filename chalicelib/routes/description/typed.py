@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Sequence
 from enum import StrEnum
 from types import NoneType, UnionType
-from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints
 
 from chalicelib.domain.model import JsonObject
 
@@ -33,6 +33,8 @@ class Schemas:
     def _composed(self, origin: object, args: Sequence[Any]) -> JsonObject:
         if origin is NotRequired:
             return self.schema_of(args[0])
+        if origin is Annotated:
+            return {**self.schema_of(args[0]), "description": args[1]}
         if origin is list:
             return {"type": "array", "items": self.schema_of(args[0])}
         if origin is dict:

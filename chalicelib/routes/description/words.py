@@ -16,7 +16,7 @@ ABOUT: Final[JsonObject] = {
         "comes with Retry-After. A parameter or field that is not known is refused.\n\n"
         "Link, Location and url lead on; the first two are relative to the URL that was asked. "
         "Answers may gain fields: ignore what you do not know. 500 is always a bug. A path or "
-        "method that is not here is answered by the gateway: 404, 403 or 405."
+        "method that is not here is answered by the gateway: 404 (route_not_found), 403 or 405."
     ),
 }
 
@@ -61,6 +61,7 @@ HEADERS: Final[JsonObject] = {
     },
 }
 
+OTHERWISE: Final = "What the gateway says by itself, without the API."
 ERRORS: Final = {
     400: "Malformed, or an invalid field, parameter or path.",
     401: "No valid token. This comes before any other error.",

@@ -240,8 +240,8 @@ def test_without_the_name_of_the_replica_set_the_newest_pods_are_the_current_one
     ("state", "words"),
     [
         (CRASH, "exit code 3 (Error)"),
-        (CRASH, "GET .../namespace/logs/web-new-x?container=web&previous=true."),
-        (ended(1), "GET .../namespace/logs/web-new-x?container=web."),
+        (CRASH, "GET /api/friends/<id>/namespace/logs/web-new-x?container=web&previous=true."),
+        (ended(1), "GET /api/friends/<id>/namespace/logs/web-new-x?container=web."),
         (ended(137, "OOMKilled"), "raise the limit"),
         (ended(128, "StartError"), "correct command"),
         (ended(1, "<b>no word</b>"), "ended with exit code 1."),
@@ -285,7 +285,7 @@ def test_a_pod_that_no_node_takes_is_told() -> None:
     ("message", "words"),
     [
         ('MountVolume.SetUp failed for volume "v" : configmap "x" not found', "no configmap x."),
-        ("timed out", "see .../namespace/status."),
+        ("timed out", "see GET /api/friends/<id>/namespace/status."),
     ],
 )
 def test_a_volume_that_cannot_be_mounted_is_told_by_the_last_event(
@@ -337,7 +337,11 @@ def test_a_container_that_is_not_ready_is_told() -> None:
             "limit_exceeded",
             "the maximum cpu usage per Container is 1, and nothing is said.",
         ),
-        ('admission webhook "x" said: hunter2', "pods_refused", ".../namespace/status say why."),
+        (
+            'admission webhook "x" said: hunter2',
+            "pods_refused",
+            "GET /api/friends/<id>/namespace/status say why.",
+        ),
     ],
 )
 def test_pods_that_are_refused_say_why(text: str, reason: str, words: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from chalicelib.routes.description.document import describe
 from infra.paths import RESOURCES
 
 
@@ -27,8 +28,15 @@ def test_i07_whoever_guesses_is_slowed_down_at_the_gateway(rest_api: Any) -> Non
     assert 0 < settings["ThrottlingRateLimit"] <= 100
     assert 0 < settings["ThrottlingBurstLimit"] <= 200
     told = gateway_response(rest_api, "THROTTLED")
-    assert (told["statusCode"], body_of(told)["code"]) == ("429", "too_many_requests")
+    assert (told["statusCode"], body_of(told)["code"]) == ("429", "gateway_throttled")
     assert told["responseParameters"]["gatewayresponse.header.Retry-After"] == "'1'"
+
+
+def test_what_the_gateway_says_by_itself_is_described(rest_api: Any) -> None:
+    names = rest_api["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
+    codes = {body_of(gateway_response(rest_api, name))["code"] for name in names}
+    text = json.dumps(describe())
+    assert {code for code in codes if code not in text} == set()
 
 
 def test_d09_what_has_no_route_is_404_in_our_words(rest_api: Any) -> None:
