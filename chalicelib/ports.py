@@ -1,7 +1,7 @@
 """What the services need of the outside, and nothing about who provides it.
 
 Every method may raise UpstreamUnreachable, UpstreamFailed or OutOfTime (domain/errors) on top of
-what its docstring names.
+what its docstring names. now and free_at are in seconds since the epoch.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -150,8 +150,9 @@ class OperationStore(Protocol):
     def record(self, operation: Operation, owner: str | None = None) -> bool:
         """Record how an operation stands, and tell whether that was done.
 
-        Not done, and no change, is it when the operation was over already, when owner is named and
-        has lost it to another runner, and when nobody is named and it is not applied yet.
+        Returns False, and changes nothing, when the operation is already over; when owner is given
+        and another runner has taken the operation over; and when no owner is given and it is not
+        applied yet.
         """
 
     def finish_deletion(self, friend: Friend, operation: Operation, owner: str) -> None:
@@ -200,7 +201,7 @@ class ExposureStore(Protocol):
         """Give the lease back and change nothing else. Safe to repeat."""
 
     def forget(self, exposure: Exposure, owner: str, free_at: float) -> None:
-        """Forget the exposure; until then, nobody else may claim its host name.
+        """Forget the exposure. Until free_at, nobody else may claim its host name.
 
         Raises LeaseLost.
         """
@@ -276,7 +277,10 @@ class Dns(Protocol):
         """Create a record. Raises RecordTaken, also where an earlier try of this call made it."""
 
     def update(self, zone_id: str, record: Record, deadline: Deadline) -> Record | None:
-        """Have the record with this id say this; None when there is none. Safe to repeat."""
+        """Have the record with this id say this; None when there is none. Safe to repeat.
+
+        Raises RecordTaken.
+        """
 
     def delete(self, zone_id: str, record_id: str, deadline: Deadline) -> None:
         """Delete the record with this id, if it is there. Safe to repeat."""
@@ -290,7 +294,8 @@ class Dns(Protocol):
     def write(self, zone_id: str, changes: RecordChanges, deadline: Deadline) -> list[Record]:
         """Make the changes in as few batches as the zone's plan allows; return the new records.
 
-        Raises RecordTaken.
+        Raises RecordTaken when a record is in the way, or one to be changed or deleted is gone.
+        More than 200 changes are several transactions, of which the first may have been made.
         """
 
 
@@ -366,7 +371,7 @@ class StoredProfile:
 
 
 class Workspace(Protocol):
-    """The files that agents keep about their friends."""
+    """Each friend's profile.json in the agents' workspace. What else is there is the agents'."""
 
     def put_profile(
         self,
@@ -432,14 +437,18 @@ class Cluster(Protocol):
     """One Kubernetes API server, for the length of one request.
 
     Calls that fail for a reason that may pass (429, 5xx, connection) are repeated with backoff
-    while the deadline allows. Raises Conflict, Refused or Forbidden as the server decides.
+    while the deadline allows. A write raises Conflict, Refused or NotFound as the server decides;
+    what the API's service account may not do is UpstreamFailed (code cluster_forbidden).
     """
 
     def get(self, ref: ObjectRef) -> JsonObject | None:
         """Return the object, or None."""
 
     def list_all(self, kind: Kind, namespace: str) -> list[JsonObject]:
-        """Return the namespace's objects of a kind; none when the cluster lacks the kind."""
+        """Return the namespace's objects of a kind, at most the first 5,000.
+
+        None when the cluster lacks the kind.
+        """
 
     def list_pages(self, kind: Kind, labels: str = "") -> Iterator[list[JsonObject]]:
         """Return all namespaces' objects of a kind, page by page; labels is a selector.
@@ -477,7 +486,10 @@ class Cluster(Protocol):
         """Return the text of a container's log. Raises NotFound."""
 
     def list_secrets(self, namespace: str) -> list[SecretSummary]:
-        """Return what the namespace's Secrets are called; their values are dropped unread."""
+        """Return what the namespace's Secrets are called, at most the first 500.
+
+        Their values are dropped unread.
+        """
 
 
 class Clusters(Protocol):

@@ -83,7 +83,8 @@ class Friend:
     """One friend, as recorded.
 
     uid is new for every registration, so that a re-registered id inherits nothing. version grows
-    by one with every write of the row. request is the idempotency record of the POST that made
+    by one with every change of the friend; an apply, and the lease it runs under, do not count.
+    request is the idempotency record of the POST that made
     the row: the same request, tried again after a crash, recognises its own work.
     """
 
@@ -116,7 +117,10 @@ class Friendship:
 
 @dataclass(frozen=True)
 class Lease:
-    """The sole right to run a friend's operations. until is in seconds since the epoch."""
+    """The sole right to work on something for a while: a friend's operations, a name, a pass.
+
+    until is in seconds since the epoch.
+    """
 
     owner: str
     until: int
@@ -162,10 +166,10 @@ class Exposure:
 
 @dataclass(frozen=True)
 class DamagedRow:
-    """A row that no request could have written: nothing is made of it, and nothing goes with it.
+    """A row that no request could have written.
 
-    friend_id is whose it is, as far as one can tell; exposure is the name that it gives an
-    exposure, where it is the row of one.
+    Nothing is built from it, and nothing that belongs to it is deleted. friend_id is whose it is,
+    as far as one can tell; exposure is the name of the exposure, where it is the row of one.
     """
 
     friend_id: str | None

@@ -1,7 +1,9 @@
 """What must be true of a friend's namespace: its objects, built from the friend alone.
 
-Every object carries the digest of its own desired state, so that drift in our intent is seen
-without looking inside, and the friend's uid, so that a re-registered id adopts nothing.
+Every object carries the digest of its desired state. Comparing field by field cannot see a field
+that is no longer wanted, because an object may hold more than we ask for; a changed digest makes
+that a difference, and server-side apply then removes the field. Every object carries the friend's
+uid as well, so that a re-registered id adopts nothing.
 """
 
 import hashlib

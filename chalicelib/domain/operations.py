@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from chalicelib.domain import kinds
+from chalicelib.domain.errors import NotFound
 from chalicelib.domain.kinds import Kind, ref_of
 from chalicelib.domain.model import Friend, JsonObject
 
@@ -126,6 +127,15 @@ def build_operation(friend: Friend, sequence: int, **fields: Any) -> Operation: 
             **fields,
         }
     )
+
+
+def operation_not_found() -> NotFound:
+    """Return the answer for an operation that is not there."""
+    msg = (
+        "There is no operation with this id. GET /api/friends/<id>/operations lists those of the "
+        "last 30 days."
+    )
+    return NotFound(msg, code="operation_not_found")
 
 
 def operation_path(friend_id: str, identifier: str) -> str:

@@ -53,5 +53,5 @@ def build_profile(friend: Friend) -> "shown.Profile":
 
 
 def etag_of(friend: Friend) -> str:
-    """Return the friend's entity tag: it changes with every write of the row."""
+    """Return the friend's entity tag: it changes with the friend, not with applies."""
     return f'"{friend.uid[:8]}-{friend.version}"'

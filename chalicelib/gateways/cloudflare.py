@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from chalicelib.domain.backoff import backoff_seconds
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
 from chalicelib.domain.errors import ApiError
 from chalicelib.domain.model import JsonObject
-from chalicelib.gateways.backoff import backoff_seconds
 from chalicelib.gateways.cloudflare_errors import (
     NO_ANSWER,
     DnsAnswer,

@@ -19,11 +19,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.domain import kinds
+from chalicelib.domain.backoff import backoff_seconds
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import NotFound, UpstreamFailed, not_understood
 from chalicelib.domain.kinds import Kind, ObjectRef, ref_of
 from chalicelib.domain.model import JsonObject
-from chalicelib.gateways.backoff import backoff_seconds
 from chalicelib.gateways.cluster_errors import (
     NO_ANSWER,
     AlreadyExists,

@@ -21,7 +21,7 @@ from chalicelib.domain.errors import (
     UpstreamFailed,
     UpstreamUnreachable,
 )
-from chalicelib.domain.plan import namespace_terminating
+from chalicelib.domain.ownership import namespace_terminating
 from chalicelib.domain.refusals import explain_quota
 
 _LONGEST_RETRY_AFTER: Final = 30

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
-from chalicelib.domain.errors import NotFound
 from chalicelib.domain.exposures import require_valid
 from chalicelib.domain.fields import FRIEND_ID, contact_fields, identities_of, names_taken
 from chalicelib.domain.model import (
@@ -31,6 +30,7 @@ from chalicelib.domain.model import (
     Platform,
     Queue,
 )
+from chalicelib.domain.ownership import friend_not_found
 from chalicelib.domain.timestamps import moment_of
 from chalicelib.gateways.damage import EXPOSURE_PREFIX, read_row, sound_in
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
@@ -140,8 +140,7 @@ class DynamoFriendStore:
         try:
             return to_friend(self._table.update(mark))
         except ConditionFailed as error:
-            msg = "The friend was deleted meanwhile."
-            raise NotFound(msg, code="friend_not_found") from error
+            raise friend_not_found() from error
 
     def claim_identities(self, friend: Friend) -> None:
         """See FriendStore."""

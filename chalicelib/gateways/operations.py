@@ -16,7 +16,6 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-from chalicelib.domain.errors import NotFound
 from chalicelib.domain.fields import identities_of
 from chalicelib.domain.model import Friend, Identity, JsonObject, Lease, Phase, Queue
 from chalicelib.domain.operations import (
@@ -26,6 +25,7 @@ from chalicelib.domain.operations import (
     OperationType,
     operation_id,
 )
+from chalicelib.domain.ownership import friend_not_found
 from chalicelib.domain.timestamps import moment_of
 from chalicelib.gateways.damage import DAMAGE, DAMAGED_ROW
 from chalicelib.gateways.dynamodb import (
@@ -104,8 +104,7 @@ class DynamoOperationStore:
         except ConditionFailed as error:
             row = error.item
         if not row:
-            msg = "There is no friend with this id."
-            raise NotFound(msg, code="friend_not_found")
+            raise friend_not_found()
         return Claim(to_friend(row), to_queue(row))
 
     def renew(self, friend: Friend, lease: Lease) -> None:

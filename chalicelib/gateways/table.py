@@ -1,15 +1,15 @@
 """The one DynamoDB table: items in and out, queries page by page, and transactions.
 
-What the items mean is the stores' matter (dynamodb, operations, answers).
+What the items mean is the stores' matter (dynamodb, operations, exposures, inventory).
 """
 
-import random
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from botocore.exceptions import ClientError
 
+from chalicelib.domain.backoff import backoff_seconds
 from chalicelib.domain.errors import UpstreamUnreachable
 from chalicelib.gateways.attribute_values import deserialize, serialize
 from chalicelib.gateways.aws import CONDITION_FAILED, AwsClients, aws_errors, error_code
@@ -88,7 +88,7 @@ class Table:
             if not reasons:
                 return []
             # Another transaction holds one of the items: stand back for a random moment.
-            time.sleep(random.SystemRandom().uniform(0, 0.05 * 2**attempt))
+            time.sleep(backoff_seconds(attempt, first_seconds=0.05))
         raise _busy()
 
     def put_action(self, item: Item, *, when: str = "", values: Item | None = None) -> Item:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from chalicelib.domain.errors import Forbidden, NotFound
+from chalicelib.domain.errors import Forbidden
 from chalicelib.domain.model import FriendRecord, FriendshipStatus, Principal, Role
+from chalicelib.domain.ownership import friend_not_found
 from chalicelib.ports import FriendStore
 
 
@@ -22,8 +23,7 @@ class Access:
         """Return the friend's record. Raises NotFound, or Forbidden when it is out of bounds."""
         record = self.friends.load(friend_id)
         if record is None:
-            msg = "There is no friend with this id. List them with GET /api/friends."
-            raise NotFound(msg, code="friend_not_found")
+            raise friend_not_found()
         friendship = record.friendship_of(principal.agent_id)
         if not self.permits(principal, friendship.status if friendship else None):
             msg = "This agent may not act for this friend. Ask an admin to change the relationship."

@@ -18,7 +18,8 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.kinds import ObjectRef, ref_of
 from chalicelib.domain.model import Friend, JsonObject
 from chalicelib.domain.operations import rank_manifests
-from chalicelib.domain.plan import Result, namespace_missing, require_ours, says_the_same
+from chalicelib.domain.ownership import namespace_missing, require_ours
+from chalicelib.domain.plan import Result, says_the_same
 from chalicelib.ports import Applied, Cluster
 from chalicelib.services.concurrency import side_by_side
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from chalicelib.domain.errors import ApiError
-from chalicelib.domain.plan import NAMESPACE_NOT_OURS
+from chalicelib.domain.ownership import NAMESPACE_NOT_OURS
 from chalicelib.domain.reconciliation import Finding, Findings
 from chalicelib.ports import StaleVersion
 from chalicelib.services.publishing import RECORD_NOT_OURS, ROUTE_NOT_OURS

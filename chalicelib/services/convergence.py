@@ -10,9 +10,9 @@ from functools import partial
 
 from chalicelib.domain.claims import claims_of
 from chalicelib.domain.deadline import Deadline
-from chalicelib.domain.errors import NotFound
 from chalicelib.domain.model import Exposure, FriendRecord, NameClaim, Phase
 from chalicelib.domain.operations import operation_id
+from chalicelib.domain.ownership import friend_not_found
 from chalicelib.domain.plan import Result
 from chalicelib.domain.presentation import build_profile
 from chalicelib.domain.reconciliation import Finding, Findings, Part, damaged_row
@@ -64,8 +64,7 @@ class Convergence:
     def _load(self, friend_id: str, must_exist: bool) -> FriendRecord | None:  # noqa: FBT001 - a pass-through
         record = self.friends.load(friend_id)
         if record is None and must_exist:
-            msg = "There is no friend with this id."
-            raise NotFound(msg, code="friend_not_found")
+            raise friend_not_found()
         return record
 
 

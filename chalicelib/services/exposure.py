@@ -3,7 +3,6 @@
 How a record and a route are made and removed is publishing's matter.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,11 +25,7 @@ from chalicelib.domain.ingress_routes import build_ingress_route, route_name
 from chalicelib.domain.kinds import ObjectRef
 from chalicelib.domain.model import Exposure, Friend, FriendRecord, JsonObject, Principal
 from chalicelib.domain.namespace import NETWORK_POLICY_NAME, UID_LABEL, ClusterLayout
-from chalicelib.domain.plan import (
-    namespace_missing,
-    require_ours,
-    require_staying,
-)
+from chalicelib.domain.ownership import namespace_missing, require_ours, require_staying
 from chalicelib.domain.record_plan import build_record, plan_record
 from chalicelib.domain.summaries import well_formed
 from chalicelib.domain.timestamps import timestamp
@@ -41,17 +36,8 @@ from chalicelib.services.publishing import Publisher, route_not_ours
 from chalicelib.services.reads import get_as_list
 from chalicelib.services.stale import retry_stale
 
-_log = logging.getLogger(__name__)
-
 MOST_EXPOSURES: Final = 20
-# Cloudflare's automatic TTL is 300 s. Source: developers.cloudflare.com/dns, "Time to Live".
-_TOMBSTONE_SECONDS: Final = 300
-RECORD_NOT_OURS: Final = "record_not_ours"
-ROUTE_NOT_OURS: Final = "route_not_ours"
 _LOOKED_AT: Final = (kinds.SERVICE, kinds.INGRESS_ROUTE, kinds.POD)
-# The lease outlasts the last call that is made under it, and recording how it went.
-_SLACK_SECONDS: Final = 8
-_TRIES: Final = 3
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,8 @@ from chalicelib.domain.model import (
     Principal,
     Role,
 )
-from chalicelib.domain.plan import (
-    NAMESPACE_NOT_OURS,
-    Change,
-    friend_deleting,
-    require_staying,
-)
+from chalicelib.domain.ownership import NAMESPACE_NOT_OURS, friend_deleting, require_staying
+from chalicelib.domain.plan import Change
 from chalicelib.domain.presentation import build_profile, etag_of
 from chalicelib.domain.tiers import DEFAULT_TIER
 from chalicelib.domain.timestamps import timestamp

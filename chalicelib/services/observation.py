@@ -24,7 +24,8 @@ from chalicelib.domain.namespace import (
     ClusterLayout,
     build_namespace_object,
 )
-from chalicelib.domain.plan import contains, is_of
+from chalicelib.domain.ownership import is_of
+from chalicelib.domain.plan import contains
 from chalicelib.ports import Cluster
 from chalicelib.services.concurrency import side_by_side
 

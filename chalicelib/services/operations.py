@@ -25,8 +25,9 @@ from chalicelib.domain.operations import (
     OperationStatus,
     OperationType,
     build_operation,
+    operation_not_found,
 )
-from chalicelib.domain.plan import require_staying
+from chalicelib.domain.ownership import require_staying
 from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Clusters, Dispatcher, LeaseLost, OperationStore, StaleVersion
 from chalicelib.services.access import Access
@@ -125,17 +126,12 @@ class Operations:
             friend = self.access.load(principal, friend_id).friend
         except NotFound:
             deletion = self.store.find_deletion(friend_id, identifier)
-            permitted = deletion and principal.name in {Role.ADMIN, deletion.requested_by}
-            if deletion is None or not permitted:
+            if deletion is None or not _may_see(deletion, principal):
                 raise
             return deletion
         operation = self.store.find(friend, identifier)
         if operation is None:
-            msg = (
-                "There is no operation with this id. GET /api/friends/<id>/operations lists "
-                "those of the last 30 days."
-            )
-            raise NotFound(msg, code="operation_not_found")
+            raise operation_not_found()
         return operation
 
     def list_newest(self, friend: Friend, *, limit: int, before: str | None) -> list[Operation]:
@@ -292,3 +288,7 @@ def _value_of(outcome: Observed | ApiError) -> Observed:
     if isinstance(outcome, ApiError):
         raise outcome
     return outcome
+
+
+def _may_see(deletion: Operation, principal: Principal) -> bool:
+    return principal.role is Role.ADMIN or principal.name == deletion.requested_by

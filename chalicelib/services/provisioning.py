@@ -12,7 +12,8 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.kinds import ObjectRef, ref_of
 from chalicelib.domain.model import Friend, JsonObject
 from chalicelib.domain.namespace import ClusterLayout, build_namespace_objects
-from chalicelib.domain.plan import Change, Result, plan, require_ours
+from chalicelib.domain.ownership import require_ours
+from chalicelib.domain.plan import Change, Result, plan
 from chalicelib.ports import Cluster, Clusters
 from chalicelib.services.concurrency import side_by_side
 

@@ -23,7 +23,8 @@ from chalicelib.domain.exposures import exposure_not_found
 from chalicelib.domain.ingress_routes import build_ingress_route, route_name
 from chalicelib.domain.kinds import ref_of
 from chalicelib.domain.model import Exposure, Friend, JsonObject, Lease
-from chalicelib.domain.plan import contains, is_of
+from chalicelib.domain.ownership import is_of
+from chalicelib.domain.plan import contains
 from chalicelib.domain.record_plan import build_record, plan_record, plan_removal
 from chalicelib.ports import Clusters, Dns, ExposureStore, FriendStore, LeaseLost, RecordTaken
 from chalicelib.services.execution import LEASE_SECONDS, new_lease

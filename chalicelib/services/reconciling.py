@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.model import (
@@ -46,8 +46,6 @@ from chalicelib.services.comparing import Comparison, Pass
 from chalicelib.services.concurrency import each_of
 from chalicelib.services.convergence import Convergence
 from chalicelib.services.memory import collector_paused
-
-T = TypeVar("T")
 
 # One invocation converges so many friends; what is more, others do, so many each.
 _MOST_HERE: Final = 500

@@ -1,6 +1,6 @@
 """The end of a friend: record, route, namespace, profile, claims, and the friend's own row last.
 
-exposures ──▶ namespace, until it is gone ──▶ profile.json ──▶ claims, friendships, row
+exposures ──▶ namespace, until it is gone ──▶ profile.json ──▶ friendships, claims, row
 
 A public name never outlives what it leads to, and the row outlives everything: so long as it is
 there, nobody else gets the id, and whatever dies on the way is taken up again.
@@ -17,7 +17,7 @@ from chalicelib.domain.kinds import ObjectRef
 from chalicelib.domain.model import FriendRecord, JsonObject
 from chalicelib.domain.namespace import UID_LABEL
 from chalicelib.domain.operations import DeletionStep, Operation, OperationStatus
-from chalicelib.domain.plan import is_of, namespace_terminating
+from chalicelib.domain.ownership import is_of, namespace_terminating
 from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Clusters, FriendStore, LeaseLost, OperationStore, Workspace
 from chalicelib.services.execution import OutOfTurn, Turn

@@ -19,8 +19,8 @@ from typing import Final
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import ApiError, NotFound, UpstreamFailed
 from chalicelib.domain.model import Friend, JsonObject, Phase
-from chalicelib.domain.operations import Operation, OperationType, operation_id
-from chalicelib.domain.plan import friend_deleting
+from chalicelib.domain.operations import Operation, OperationType, operation_id, operation_not_found
+from chalicelib.domain.ownership import friend_deleting
 from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Claim, Dispatcher, LeaseLost, OperationStore
 from chalicelib.services.execution import Executed, Executor, OutOfTurn, Turn, new_lease
@@ -201,8 +201,7 @@ class Worker:
     def _find(self, friend: Friend, identifier: str) -> Operation:
         operation = self.store.find(friend, identifier)
         if operation is None:
-            msg = "There is no operation with this id of this friend."
-            raise NotFound(msg, code="operation_not_found")
+            raise operation_not_found()
         return operation
 
 

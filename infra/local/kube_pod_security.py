@@ -61,8 +61,6 @@ _SELINUX_TYPES: Final = frozenset(
 )
 _PROFILES: Final = frozenset({"RuntimeDefault", "Localhost"})
 
-LEVELS: Final = ("privileged", "baseline", "restricted")
-
 
 class Violation(NamedTuple):
     """A rule that a pod breaks, and how."""

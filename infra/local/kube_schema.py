@@ -27,7 +27,6 @@ class Schema:
     atomic: bool = True
 
 
-ANY: Final = Schema()
 # What a custom resource without a schema gets: maps merge, lists are atomic, nothing is unknown.
 OPEN: Final = Schema("open", atomic=False)
 

@@ -65,11 +65,6 @@ def remove(pointer: str) -> Patch:
     return ({"op": "remove", "path": pointer},)
 
 
-def both(*patches: Patch) -> Patch:
-    """Return the patch that does what each of the patches does, in order."""
-    return tuple(step for patch in patches for step in patch)
-
-
 def joined(words: Sequence[str]) -> str:
     """Return words as a sentence lists them."""
     return ", ".join(words)

@@ -8,7 +8,8 @@ import pytest
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.kinds import ref_of
 from chalicelib.domain.namespace import DIGEST_ANNOTATION, build_namespace_objects
-from chalicelib.domain.plan import Result, contains, plan, require_ours
+from chalicelib.domain.ownership import require_ours
+from chalicelib.domain.plan import Result, contains, plan
 from tests.factories import create_friend, create_layout
 
 FRIEND = create_friend()

@@ -32,7 +32,6 @@ from tests.factories import create_record_spec
 DOMAIN = create_domain()
 ZONE_ID = DOMAIN.zone_id
 SPEC = create_record_spec()
-OTHER_OWNER = "friends-api/22222222222222222222222222222222/app"
 NO_RECORD_ID = "0" * 32
 CANARY = "canary-8f1c"
 HTML = f"<html><body>{CANARY} 502 Bad Gateway</body></html>".encode()
