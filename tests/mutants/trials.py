@@ -185,16 +185,20 @@ def _try(task: tuple[Guard, Sequence[str]]) -> Verdict:
 
 def _run_quietly(tests: Sequence[str]) -> _Listener:
     """Run these tests in this order, until one fails."""
+    from hypothesis import Phase, settings  # noqa: PLC0415 - after CI is set, see __main__
+
     listener = _Listener(tests)
     silence = os.open(os.devnull, os.O_RDWR)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     files = dict.fromkeys(name.partition("::")[0] for name in tests)
     if files:
-        # -W: hypothesis is imported before pytest could rewrite its assertions.
-        options = ("-x", "-s", "-p", "no:xdist", "-p", "no:cov")
-        rewrite = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
-        pytest.main([*options, *rewrite, *files], plugins=[listener])
+        # No time is spent on making a failure small: tests/conftest.py builds on what is loaded.
+        settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate))
+        settings.load_profile("mutants")
+        # Plugins of others cost more than most tests, and none is needed here.
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        pytest.main(["-x", "-s", *files], plugins=[listener])
     return listener
 
 
