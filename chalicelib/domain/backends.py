@@ -1,13 +1,9 @@
 """The Services behind exposures, as the cluster holds them."""
 
-from typing import Final
-
-from chalicelib.domain.errors import Conflict, Fault, NotFound
+from chalicelib.domain.errors import LONGEST_ECHO, Conflict, Fault, NotFound
 from chalicelib.domain.exposures import ExposeRequest
 from chalicelib.domain.kube_json import dig
 from chalicelib.domain.model import JsonObject
-
-_LONGEST_ECHO: Final = 64
 
 
 def require_port(service: JsonObject | None, wanted: ExposeRequest) -> None:
@@ -44,7 +40,7 @@ def find_port(service: JsonObject, port: object) -> JsonObject | None:
 def lacks_port(service: JsonObject, port: object) -> str:
     """Return the end of a sentence: that a Service lacks this port, and which ports it has."""
     listed = ", ".join(str(each.get("port")) for each in _tcp_ports(service)) or "none"
-    return f"has no TCP port {str(port)[:_LONGEST_ECHO]}; it has: {listed}."
+    return f"has no TCP port {str(port)[:LONGEST_ECHO]}; it has: {listed}."
 
 
 def _tcp_ports(service: JsonObject) -> list[JsonObject]:

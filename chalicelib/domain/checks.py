@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from chalicelib.domain.backends import find_port, is_inside, lacks_port
 from chalicelib.domain.dns import Domain, Record
+from chalicelib.domain.errors import LONGEST_ECHO
 from chalicelib.domain.ingress_routes import build_route_spec
 from chalicelib.domain.kube_json import condition_of, dig
 from chalicelib.domain.model import Exposure, JsonObject
@@ -159,7 +160,7 @@ def _target_fault(port: JsonObject | None, pods: Sequence[JsonObject]) -> str | 
     if not isinstance(target, str) or any(target in _port_names(pod) for pod in pods):
         return None
     return (
-        f"No container of the ready pods has a port named {target[:64]}; name it in the "
+        f"No container of the ready pods has a port named {target[:LONGEST_ECHO]}; name it in the "
         "Deployment, or have the Service's targetPort be the port's number."
     )
 

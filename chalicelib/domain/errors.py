@@ -5,7 +5,10 @@ nothing below them knows about HTTP.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
+
+LONGEST_ECHO: Final = 64
+"""How many characters of the caller's input an error may repeat."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class ApiError(Exception):
     """The base of every expected failure.
 
     code is stable and machine-readable; the message is one plain sentence that is safe to show:
-    it never holds a secret, an upstream's text or more than 64 characters of the caller's input.
+    it never holds a secret, an upstream's text or more than LONGEST_ECHO characters of the caller's
+    input.
     """
 
     default_code: ClassVar[str]

@@ -10,6 +10,7 @@ from typing import Final
 
 from chalicelib.domain import kinds
 from chalicelib.domain.backends import find_port, is_inside, lacks_port
+from chalicelib.domain.errors import LONGEST_ECHO
 from chalicelib.domain.exposures import require_valid
 from chalicelib.domain.kube_json import cut, dig, name_of
 from chalicelib.domain.model import Exposure, Friend, JsonObject
@@ -19,7 +20,6 @@ from chalicelib.domain.namespace import build_object
 # to "websecure" with that entry point's own certificate. Traefik skips one that it does not have.
 _ENTRY_POINTS: Final = ("web", "websecure")
 _HOST_RULE: Final = re.compile(r"Host\(`([^`]{1,253})`\)")
-_LONGEST_ECHO: Final = 64
 
 
 def build_ingress_route(friend: Friend, exposure: Exposure) -> JsonObject:
@@ -87,7 +87,7 @@ def _backends(route: JsonObject) -> Iterator[JsonObject]:
 def _backend_problem(backend: JsonObject, services: Mapping[str, JsonObject]) -> str | None:
     name, port = str(backend.get("name")), backend.get("port")
     service = services.get(name)
-    shown = cut(name, _LONGEST_ECHO)
+    shown = cut(name, LONGEST_ECHO)
     if service is None:
         return f"The Service {shown} is not there: apply it, or delete the exposure."
     if not is_inside(service):

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from chalicelib.domain.errors import Fault
+from chalicelib.domain.errors import LONGEST_ECHO, Fault
 from chalicelib.domain.model import JsonObject
-
-_LONGEST_ECHO: Final = 64
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def unknown_fields(body: JsonObject, known: Sequence[str]) -> list[Fault]:
     return [
         Fault(
             f"/{_pointer(name)}",
-            f"{name[:_LONGEST_ECHO]!r} cannot be set here. Known fields: {listed}.",
+            f"{name[:LONGEST_ECHO]!r} cannot be set here. Known fields: {listed}.",
         )
         for name in body
         if name not in known
@@ -115,7 +113,7 @@ def _choice_fault(choices: Sequence[str], value: str) -> str | None:
 
 
 def _pointer(name: str) -> str:
-    return name[:_LONGEST_ECHO].replace("~", "~0").replace("/", "~1")
+    return name[:LONGEST_ECHO].replace("~", "~0").replace("/", "~1")
 
 
 ANY_TEXT: Final = Rule(lambda _: None, {"type": "string"})

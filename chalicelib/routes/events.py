@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from chalicelib.domain.errors import Fault, InvalidInput
+from chalicelib.domain.errors import LONGEST_ECHO, Fault, InvalidInput
 from chalicelib.domain.fields import friend_id_fault
 from chalicelib.domain.operations import OPERATION_ID
 from chalicelib.domain.reconciliation import Part
@@ -19,7 +19,6 @@ _SCHEDULE: Final = {"source": "aws.events", "detail-type": "Scheduled Event"}
 _INTERNAL: Final = "friends"
 _KNOWN: Final = ("friend_id", "dry_run", _INTERNAL)
 _MOST_FRIENDS: Final = 1_000
-_LONGEST_ECHO: Final = 64
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def _work_faults(work: object) -> list[Fault]:
     known = frozenset(Part)
     faults = []
     for friend_id, parts in work.items():
-        at = f"/friends/{str(friend_id)[:_LONGEST_ECHO]}"
+        at = f"/friends/{str(friend_id)[:LONGEST_ECHO]}"
         faults += _friend_faults(at, friend_id)
         is_list = isinstance(parts, Sequence) and not isinstance(parts, str) and parts
         if not is_list or not all(isinstance(each, str) and each in known for each in parts):
@@ -107,7 +106,7 @@ def _unknown(event: Mapping[object, object], known: Sequence[str]) -> list[Fault
     shown = ", ".join(name for name in known if name != _INTERNAL)
     faults = []
     for name in (each for each in event if each not in known):
-        echo = str(name)[:_LONGEST_ECHO]
+        echo = str(name)[:LONGEST_ECHO]
         subject, path = (f"'{echo}'", f"/{echo}") if echo.isprintable() else ("A field", "")
         message = f"{subject} is not known here; known fields: {shown}. Nothing was done."
         faults.append(Fault(path, message))

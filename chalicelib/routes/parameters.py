@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from chalicelib.domain.errors import Fault, InvalidInput
+from chalicelib.domain.errors import LONGEST_ECHO, Fault, InvalidInput
 from chalicelib.domain.rules import Rule
 
 T_co = TypeVar("T_co", covariant=True)
-_LONGEST_ECHO = 64
 
 
 class Place(StrEnum):
@@ -105,7 +104,7 @@ def _read(parameter: Parameter[object], texts: Sequence[str]) -> object:
 def _unknown(declared: Sequence[Parameter[object]], query: Mapping[str, object]) -> list[Fault]:
     known = [each.name for each in declared if each.place is Place.QUERY]
     listed = ", ".join(known) or "none"
-    names = [name[:_LONGEST_ECHO] for name in query if name not in known]
+    names = [name[:LONGEST_ECHO] for name in query if name not in known]
     return [
         Fault(f"?{name}", f"The parameter {name!r} is not known here. Known: {listed}.")
         for name in names

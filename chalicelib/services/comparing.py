@@ -18,12 +18,14 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Domain, Record
 from chalicelib.domain.model import DamagedRow, Exposure, FriendRecord, NameClaim, Phase
 from chalicelib.domain.namespace import ClusterLayout
+from chalicelib.domain.ownership import NAMESPACE_NOT_OURS
 from chalicelib.domain.presentation import build_profile
 from chalicelib.domain.reconciliation import Finding, Findings, Part, Work
 from chalicelib.ports import Clusters, Inventory, StoredProfile, Workspace
 from chalicelib.services.attempting import attempt
 from chalicelib.services.concurrency import side_by_side
 from chalicelib.services.observation import ClusterView, observe_cluster
+from chalicelib.services.publishing import RECORD_NOT_OURS
 from chalicelib.services.sweeping import Sweeper
 from chalicelib.services.zones import Zones, ZoneView, view_zone
 
@@ -152,7 +154,7 @@ class Comparison:
         for friend_id in view.foreign:
             if friend_id not in friends:
                 sentence = f"The namespace friend-{friend_id} lacks the API's labels: it stays."
-                here.findings.refused.append(Finding(friend_id, sentence, "namespace_not_ours"))
+                here.findings.refused.append(Finding(friend_id, sentence, NAMESPACE_NOT_OURS))
         self.sweeper.sweep_cluster(name, view, here.findings, here.deadline, dry_run=here.dry_run)
 
     def _look_at_profiles(self, here: Pass) -> Callable[[], None]:
@@ -203,7 +205,7 @@ class Comparison:
             view = view_of([each for each in observed if each not in swept])
         for exposure in view.blocked:
             sentence = f"{exposure.hostname} has a DNS record that is not this exposure's."
-            found = Finding(exposure.friend_id, sentence, "record_not_ours")
+            found = Finding(exposure.friend_id, sentence, RECORD_NOT_OURS)
             here.findings.refused.append(found)
         done = (
             list(view.drifted)

@@ -286,6 +286,12 @@ def test_a_deleted_friend_is_gone_from_everywhere(agent: Client, friend: str) ->
     assert agent.call("GET", f"{url}/operations").json() == []
 
 
+def test_a_whole_pass_from_the_console_has_nothing_to_complain_of(friend: str) -> None:
+    report = invoke({"dry_run": True}, "RECONCILE_FUNCTION")
+    assert (report["ok"], report["failed"]) == (True, []), report
+    assert report["checked"] > 0
+
+
 def test_an_operator_reconciles_one_friend_from_the_console(friend: str) -> None:
     cluster = create_cluster_client()
     quota = f"/api/v1/namespaces/friend-{friend}/resourcequotas/friend-quota"

@@ -6,7 +6,8 @@ The rules are those of k8s.io/apimachinery/pkg/util/validation.
 import re
 from typing import Final
 
-from chalicelib.domain.admission.report import LONGEST_ECHO, Patch, child, remove
+from chalicelib.domain.admission.report import Patch, child, remove
+from chalicelib.domain.errors import LONGEST_ECHO
 
 LONGEST_LABEL: Final = 63
 LONGEST_SUBDOMAIN: Final = 253

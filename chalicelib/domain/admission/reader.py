@@ -6,7 +6,8 @@ A path is a chain of keys, so that reading what is right never spells a pointer.
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chalicelib.domain.admission.report import LONGEST_ECHO, Patch, Report, child, echo, remove
+from chalicelib.domain.admission.report import Patch, Report, child, echo, remove
+from chalicelib.domain.errors import LONGEST_ECHO
 
 Path = tuple[Any, str | int]
 """Where a value is: the path of what holds it (None at the root), and its key there."""

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from chalicelib.domain.errors import Fault
+from chalicelib.domain.errors import LONGEST_ECHO, Fault
 
 Patch = tuple[dict[str, object], ...]
 """A JSON Patch (RFC 6902), its paths from the root of the request's body."""
 
-LONGEST_ECHO: Final = 64
 _MOST_FOUND: Final = 3000
 
 

@@ -11,7 +11,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from chalicelib.domain.admission.report import LONGEST_ECHO, Report, add
+from chalicelib.domain.admission.report import Report, add
+from chalicelib.domain.errors import LONGEST_ECHO
 
 SHORTEST_PERIOD_MINUTES: Final = 5
 

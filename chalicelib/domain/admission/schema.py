@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from chalicelib.domain.admission.reader import MISSING, Path, Reader, name_of
-from chalicelib.domain.admission.report import LONGEST_ECHO, child, echo
+from chalicelib.domain.admission.report import child, echo
+from chalicelib.domain.errors import LONGEST_ECHO
 
 # No friend's manifest needs more, and a body full of items must not take seconds to read.
 MOST_ITEMS: Final = 1000

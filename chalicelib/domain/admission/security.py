@@ -14,7 +14,8 @@ from chalicelib.domain.admission.harden import (
     lacking_in_pod,
 )
 from chalicelib.domain.admission.names import is_inside
-from chalicelib.domain.admission.report import LONGEST_ECHO, Report, add, child, joined, remove
+from chalicelib.domain.admission.report import Report, add, child, joined, remove
+from chalicelib.domain.errors import LONGEST_ECHO
 from chalicelib.domain.model import JsonObject
 
 _ADDABLE: Final = "NET_BIND_SERVICE"

@@ -5,7 +5,8 @@ from typing import Final
 
 from chalicelib.domain.admission.metadata import check_labels, is_reserved
 from chalicelib.domain.admission.names import is_label_key, is_label_value
-from chalicelib.domain.admission.report import LONGEST_ECHO, Patch, Report, add, child
+from chalicelib.domain.admission.report import Patch, Report, add, child
+from chalicelib.domain.errors import LONGEST_ECHO
 from chalicelib.domain.model import JsonObject
 
 # A selector of more labels than this is no slip of the pen: no fix would be read.
