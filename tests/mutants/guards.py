@@ -74,11 +74,17 @@ _MARK: Final = re.compile(r"(?<!\S)(\w+)(!)?(?::(\S+))?(?!\S)")
 
 @dataclass(frozen=True)
 class Guard:
-    """The index-th guard of a module (a path from the root). word: what its tests may name."""
+    """The index-th guard of a module (a path from the root).
+
+    reached: the line that the tests reach which may notice that it is out: of a condition, the
+    refusal. word: what its tests may name. is_late: it does something when the module is used, and
+    not while that is imported.
+    """
 
     path: str
     index: int
     line: int
+    reached: int
     text: str
     word: str
     is_late: bool
@@ -111,12 +117,16 @@ class _Cutter(ast.NodeTransformer):
         self._wanted = wanted
         self._functions: list[ast.FunctionDef] = []
 
-    def _is_cut(self, node: ast.expr | ast.stmt, text: str = "", word: str = "") -> bool:
+    def _is_cut(
+        self, node: ast.expr | ast.stmt, text: str = "", word: str = "", reached: int = 0
+    ) -> bool:
         """Note a guard, and tell whether it is the one to cut."""
         index = len(self.found)
         text = " ".join((text or ast.unparse(node)).split())[:100]
         is_late = bool(self._functions)
-        self.found.append(Guard(self._path, index, node.lineno, text, word, is_late))
+        self.found.append(
+            Guard(self._path, index, node.lineno, reached or node.lineno, text, word, is_late)
+        )
         return index == self._wanted
 
     def _without(self, node: ast.stmt) -> ast.stmt:
@@ -157,7 +167,7 @@ class _Cutter(ast.NodeTransformer):
 
     def visit_If(self, node: ast.If) -> ast.AST:
         if any(map(self._is_refusal, node.body)):
-            node.test = self._alternatives(node.test)
+            node.test = self._alternatives(node.test, reached=node.body[0].lineno)
         elif self._returns_fault() and isinstance(node.body[0], ast.Return):
             node.test = self._clauses(node.test)
         node.body = [_statement(self.visit(each)) for each in node.body]
@@ -228,10 +238,12 @@ class _Cutter(ast.NodeTransformer):
         word = str(key.value) if isinstance(key, ast.Constant) else ""
         return self._is_cut(key, text, word)
 
-    def _alternatives(self, test: ast.expr) -> ast.expr:
+    def _alternatives(self, test: ast.expr, reached: int) -> ast.expr:
         """Return a condition of a refusal without the alternative that is cut."""
         found = [*_alternatives(test)]
-        left = [each for each in found if len(found) == 1 or not self._is_cut(each)]
+        left = [
+            each for each in found if len(found) == 1 or not self._is_cut(each, reached=reached)
+        ]
         return test if len(left) == len(found) else _joined(ast.Or(), left)
 
     def _clauses(self, test: ast.expr) -> ast.expr:

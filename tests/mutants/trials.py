@@ -1,5 +1,6 @@
 """Runs the tests: all of them once, to see which reach what, and then some without a guard."""
 
+import ast
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -11,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from types import CodeType
 from typing import Final, NoReturn
@@ -24,8 +26,8 @@ from tests.mutants.guards import ROOT, Guard, compile_without
 TESTS: Final = ("tests/unit/domain", "tests/unit/routes", "tests/unit/gateways", "tests/api")
 _LEFT_OUT: Final = ("tests/api/test_conformance.py", "tests/api/reconcile")
 _DATA: Final = ROOT / ".local/mutants.coverage"
-# Nearly always one of the first few notices. Where none does, all are asked.
-_FIRST: Final = 8
+# Nearly always one of the first notices. Where none does, all are asked.
+_FIRST: Final = 40
 _SECONDS: Final = 600
 _NONE: Final = frozenset[str]()
 # What the product and its tests import of others; a process that is forked has it already.
@@ -62,16 +64,43 @@ class Baseline:
         """Return the tests that may notice that a guard is out, the likeliest first."""
         if guard.is_late:
             # Where no test comes to a refusal, those that come to its condition.
-            lines = ((guard.path, line) for line in range(guard.line, 0, -1))
+            lines = ((guard.path, line) for line in range(guard.reached, 0, -1))
             found = next((self.by_line[each] for each in lines if self.by_line.get(each)), _NONE)
         else:
-            # What is asked while a module is imported; a module of declarations has no other lines.
-            found = self.by_path.get(guard.path) or frozenset(self.seconds)
+            # What is asked while a module is imported. Declarations are read by their neighbours.
+            found = self.by_path.get(guard.path) or self._reaching(guard.path.rpartition("/")[0])
 
-        def rank(test: str) -> tuple[bool, float]:
-            return not guard.word or guard.word not in test, self.seconds[test]
+        def rank(test: str) -> tuple[bool, bool, float]:
+            word = guard.word or "?"
+            return word not in test, word not in _written(test), self.seconds[test]
 
         return sorted(found, key=rank)
+
+    def _reaching(self, directory: str) -> frozenset[str]:
+        paths = (path for path in self.by_path if path.rpartition("/")[0] == directory)
+        return frozenset[str]().union(*(self.by_path[path] for path in paths))
+
+
+@cache
+def _written(test: str) -> str:
+    """Return the source of a test's function, decorators and all."""
+    name, _, function = test.partition("::")
+    return _functions_of(name).get(function.partition("[")[0], "")
+
+
+@cache
+def _functions_of(name: str) -> dict[str, str]:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    lines = text.splitlines()
+    return {
+        each.name: "\n".join(lines[_first_line(each) - 1 : each.end_lineno])
+        for each in ast.parse(text).body
+        if isinstance(each, ast.FunctionDef)
+    }
+
+
+def _first_line(function: ast.FunctionDef) -> int:
+    return min([function.lineno, *(each.lineno for each in function.decorator_list)])
 
 
 @dataclass
