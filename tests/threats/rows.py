@@ -196,7 +196,11 @@ _I: Final = (
     ),
     Row("I05", "a token that is rotated or revoked", "both work; 401 within a minute"),
     Row("I06", "no tokens, empty ones, placeholders", "nobody gets in"),
-    Row("I07", "guessing tokens", "no call upstream for each; API Gateway's 429"),
+    Row(
+        "I07",
+        "guessing tokens",
+        "no call upstream for each; 429 by the instance, and by API Gateway",
+    ),
     Row("I08", "what exists, without a token", "401 before 400 and 404"),
 )
 
