@@ -204,12 +204,7 @@ def test_k05_a_hand_made_event_is_refused(friend: str) -> None:
 def test_k03_what_cannot_be_done_ends_as_failed_and_in_the_dead_letters(
     agent: Client, friend: str
 ) -> None:
-    boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"]).update_item(
-        Key={"pk": f"FRIEND#{friend}", "sk": "PROFILE"},
-        UpdateExpression="SET #cluster = :gone",
-        ExpressionAttributeNames={"#cluster": "cluster"},
-        ExpressionAttributeValues={":gone": "gone"},
-    )
+    move_to_cluster(friend, "gone")
     url = f"/api/friends/{friend}/namespace/apply"
     headers = {"Prefer": "respond-async"}
     answer = agent.call("POST", url, json=create_config_map_manifest(), headers=headers)
@@ -223,8 +218,19 @@ def test_k03_what_cannot_be_done_ends_as_failed_and_in_the_dead_letters(
 
     # Each of three tries waits until the lease of the one before has run out.
     wait_until(has_arrived, seconds=200)
+    move_to_cluster(friend, "main")
     operation = agent.call("GET", f"/api/friends/{friend}/operations/{identifier}").json()
     assert (operation["status"], operation["code"]) == ("failed", "cluster_misconfigured")
+
+
+def move_to_cluster(friend: str, cluster: str) -> None:
+    """Have the friend's row name another cluster, as no request can."""
+    boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"]).update_item(
+        Key={"pk": f"FRIEND#{friend}", "sk": "PROFILE"},
+        UpdateExpression="SET #cluster = :cluster",
+        ExpressionAttributeNames={"#cluster": "cluster"},
+        ExpressionAttributeValues={":cluster": cluster},
+    )
 
 
 def test_a_service_is_put_on_the_web_and_taken_off_again(agent: Client, friend: str) -> None:

@@ -175,6 +175,8 @@ def try_all(guards: Sequence[Guard], baseline: Baseline, jobs: int) -> Iterator[
     """
     for name in _OTHERS:
         importlib.import_module(name)
+    # A module that is as it was is compiled once, and not in each trial.
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(_DATA.parent / "mutants.pycache")
     noticing = set()
     with _FORK.Pool(jobs, maxtasksperchild=1) as pool:
         for verdict in pool.imap_unordered(
