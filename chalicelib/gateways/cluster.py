@@ -97,11 +97,11 @@ class KubernetesClusters:
     def _connect(self, name: str) -> "DynamicClient":
         # Imported here, so that a route that needs no cluster never pays for it.
         with FIRST_IMPORT:
-            from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415
-            from kubernetes.dynamic import DynamicClient  # noqa: PLC0415
+            from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415 - as above
+            from kubernetes.dynamic import DynamicClient  # noqa: PLC0415 - as above
 
-            from chalicelib.gateways.kubeconfig import parse_kubeconfig  # noqa: PLC0415
-            from chalicelib.gateways.tls import build_pool  # noqa: PLC0415
+            from chalicelib.gateways.kubeconfig import parse_kubeconfig  # noqa: PLC0415 - as above
+            from chalicelib.gateways.tls import build_pool  # noqa: PLC0415 - as above
 
         text = self._read_kubeconfig(name)
         if text is None:

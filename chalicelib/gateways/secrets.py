@@ -57,9 +57,9 @@ class SecretTokens:
         """See TokenSource. A missing secret holds no tokens: nobody gets in."""
         with self._lock:
             now = self._clock()
-            if self._failure is not None and now < self._failed_at + _FAILURE_SECONDS:
-                raise self._failure
             if self._read_at is None or now - self._read_at >= fresher_than_seconds:
+                if self._failure is not None and now < self._failed_at + _FAILURE_SECONDS:
+                    raise self._failure
                 self._records = self._read()
                 self._read_at = now
             return self._records

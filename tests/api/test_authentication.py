@@ -239,3 +239,19 @@ def test_i07_while_tokens_cannot_be_read_guessing_costs_a_call_a_second() -> Non
     with pytest.raises(UpstreamFailed):
         source.records(fresher_than_seconds=60)
     assert len(reads) == 2
+
+
+def test_tokens_that_are_known_stay_valid_while_a_guess_finds_the_secret_unreadable() -> None:
+    texts, seconds = [create_tokens_document()], 1000.0
+
+    class Broken(secrets_gateway.Secrets):
+        def read(self, name: str) -> str:
+            del name
+            return texts.pop(0) if texts else "no tokens document"
+
+    source = secrets_gateway.SecretTokens(Broken(AwsClients()), SECRET, lambda: seconds)
+    known = source.records(fresher_than_seconds=60)
+    seconds += 10
+    with pytest.raises(UpstreamFailed):
+        source.records(fresher_than_seconds=5)
+    assert source.records(fresher_than_seconds=60) == known

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verdicts.append(verdict)
         if verdict.fate is Fate.UNNOTICED:
             print(f"nobody misses {verdict.guard}", flush=True)
-        elif options.tell:
+        elif options.tell or verdict.fate is Fate.UNIMPORTABLE:
             print(f"{verdict.guard}\n    {verdict.test or verdict.fate.value}", flush=True)
     parts = Counter((each.guard.path.rpartition("/")[0], each.fate) for each in verdicts)
     print(
@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fates = Counter(each.fate for each in verdicts)
     print(_row("all", [fates[fate] for fate in Fate]))
     print(f"{time.monotonic() - started:.0f} s.")
-    return 1 if fates[Fate.UNNOTICED] or not verdicts else 0
+    # Where no test has noticed anything, none has run.
+    return 1 if fates[Fate.UNNOTICED] or not fates[Fate.NOTICED] else 0
 
 
 def _row(name: str, counts: Sequence[int]) -> str:

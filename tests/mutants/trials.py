@@ -134,9 +134,9 @@ class _Finder(importlib.abc.MetaPathFinder):
         self, fullname: str, path: object, target: object = None
     ) -> importlib.machinery.ModuleSpec | None:
         del path, target
-        file = ROOT / self.guard.path
-        if not str(file.with_suffix("")).endswith(fullname.replace(".", "/")):
+        if self.guard.path != f"{fullname.replace('.', '/')}.py":
             return None
+        file = ROOT / self.guard.path
         loader = _Loader(fullname, str(file))
         loader.code = self.code
         return importlib.util.spec_from_file_location(fullname, file, loader=loader)
