@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
@@ -71,27 +72,52 @@ class ClusterLayout:
 _encode_canonically: Final = json.JSONEncoder(sort_keys=True).encode
 
 
+@dataclass(frozen=True)
+class _Body:
+    """What an object says beyond its metadata, and its canonical JSON on either side of that.
+
+    All friends of a tier share it: a pass over everything then encodes metadata alone.
+    """
+
+    name: str
+    fields: JsonObject
+    before: str
+    after: str
+
+
+def _create_body(kind: Kind, name: str, body: JsonObject) -> _Body:
+    fields = {"apiVersion": kind.api_version, "kind": kind.name, **body}
+    before = _encode_canonically({k: v for k, v in fields.items() if k < "metadata"})
+    after = {k: v for k, v in fields.items() if k > "metadata"}
+    following = f", {_encode_canonically(after)[1:]}" if after else "}"
+    return _Body(name, fields, f'{before[:-1]}, "metadata": ', following)
+
+
 def build_namespace_objects(friend: Friend, layout: ClusterLayout) -> tuple[JsonObject, ...]:
     """Return the friend's desired objects, the namespace first, then what the rest depends on."""
     return tuple(build_namespace_object(kind, friend, layout) for kind in NAMESPACE_KINDS)
 
 
 def build_namespace_object(kind: Kind, friend: Friend, layout: ClusterLayout) -> JsonObject:
-    """Return the friend's one desired object of this kind."""
+    """Return the friend's one desired object of this kind. Others share all but its metadata."""
     if kind == kinds.NAMESPACE:
-        return build_object(friend, kind, friend.namespace, {}, _POD_SECURITY)
-    name, body = _BODIES[kind](TIERS[friend.tier], layout)
-    return build_object(friend, kind, name, body)
+        return _build(friend, kind, friend.namespace, _NAMESPACE_BODY, _POD_SECURITY)
+    body = _body_of(kind, friend.tier, layout)
+    return _build(friend, kind, body.name, body)
 
 
-def build_object(
+def build_object(friend: Friend, kind: Kind, name: str, body: JsonObject) -> JsonObject:
+    """Return an object of the friend's: labelled as theirs, with the digest of what it says."""
+    return _build(friend, kind, name, _create_body(kind, name, body))
+
+
+def _build(
     friend: Friend,
     kind: Kind,
     name: str,
-    body: JsonObject,
+    body: _Body,
     labels: Mapping[str, str] = MappingProxyType({}),
 ) -> JsonObject:
-    """Return an object of the friend's: labelled as theirs, with the digest of what it says."""
     metadata: JsonObject = {
         "name": name,
         "labels": {
@@ -103,11 +129,10 @@ def build_object(
     }
     if kind.namespaced:
         metadata["namespace"] = friend.namespace
-    manifest = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body}
-    canonical = _encode_canonically(manifest)
+    canonical = f"{body.before}{_encode_canonically(metadata)}{body.after}"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     metadata["annotations"] = {DIGEST_ANNOTATION: digest}
-    return manifest
+    return {**body.fields, "metadata": metadata}
 
 
 def _role_binding(_: Tier, layout: ClusterLayout) -> tuple[str, JsonObject]:
@@ -202,3 +227,9 @@ _BODIES: Final[Mapping[Kind, Callable[[Tier, ClusterLayout], tuple[str, JsonObje
     kinds.SERVICE_ACCOUNT: _service_account,
 }
 NAMESPACE_KINDS: Final = (kinds.NAMESPACE, *_BODIES)
+_NAMESPACE_BODY: Final = _create_body(kinds.NAMESPACE, "", {})
+
+
+@cache
+def _body_of(kind: Kind, tier: str, layout: ClusterLayout) -> _Body:
+    return _create_body(kind, *_BODIES[kind](TIERS[tier], layout))

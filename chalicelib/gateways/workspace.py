@@ -150,8 +150,13 @@ def _key_of(friend_id: str) -> str:
     return f"{_PREFIX}{friend_id}/profile.json"
 
 
+# What indent=2 gives where no value holds others, and in a fifth of the time: with an indent, json
+# does not use its encoder in C, and a pass encodes every profile.
+_encode_fields: Final = json.JSONEncoder(ensure_ascii=False, separators=(",\n  ", ": ")).encode
+
+
 def _body_of(profile: Mapping[str, object]) -> bytes:
-    return json.dumps(profile, ensure_ascii=False, indent=2).encode()
+    return f"{{\n  {_encode_fields(profile)[1:-1]}\n}}".encode()
 
 
 def _digest_of(body: bytes) -> str:

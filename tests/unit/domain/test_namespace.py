@@ -1,6 +1,8 @@
 """What every friend's namespace is made of: the product's documented figures."""
 
+import hashlib
 import ipaddress
+import json
 from typing import Any
 
 from chalicelib.domain.namespace import DIGEST_ANNOTATION, build_namespace_objects
@@ -21,6 +23,14 @@ def test_the_namespace_says_whose_it_is_and_is_restricted() -> None:
     assert labels["friends-api/uid"] == create_friend().uid
     for mode in ("enforce", "warn", "audit"):
         assert labels[f"pod-security.kubernetes.io/{mode}"] == "restricted"
+
+
+def test_the_digest_is_of_all_that_the_object_says() -> None:
+    # Another way of computing it would have a release write every object of every friend.
+    for thing in build(cluster_cidrs=("8.8.8.0/24",)).values():
+        digest = thing["metadata"].pop("annotations")[DIGEST_ANNOTATION]
+        canonical = json.dumps(thing, sort_keys=True)
+        assert digest == hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def test_the_default_tier_is_half_a_core_and_three_pods() -> None:

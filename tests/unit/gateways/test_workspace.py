@@ -30,6 +30,13 @@ def test_the_profile_lies_under_the_friends_id_and_is_json(workspace: S3Workspac
     assert json.loads(answer["Body"].read()) == {"version": 1}
 
 
+def test_the_profile_is_laid_out_for_people(workspace: S3Workspace) -> None:
+    profile = {"id": "alice", "display_name": 'A "l"\n\N{GRINNING FACE}', "signal": None}
+    workspace.put_profile(create_friend(), profile)
+    answer = boto3.client("s3").get_object(Bucket=BUCKET, Key="friends/alice/profile.json")
+    assert answer["Body"].read().decode() == json.dumps(profile, ensure_ascii=False, indent=2)
+
+
 def test_a_late_write_of_an_older_version_changes_nothing(workspace: S3Workspace) -> None:
     for version in (1, 3, 2, 1, 3):
         put(workspace, version)
