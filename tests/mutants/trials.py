@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
+from itertools import chain
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from types import CodeType
 from typing import Final, NoReturn
@@ -21,6 +23,7 @@ import pytest
 from coverage import CoverageData
 
 from tests.mutants.guards import ROOT, Guard, compile_without
+from tests.mutants.replacing import is_replaceable, replace_functions
 
 # What holds guards to something. The rest is slow, or looks at other things.
 TESTS: Final = ("tests/unit/domain", "tests/unit/routes", "tests/unit/gateways", "tests/api")
@@ -28,7 +31,8 @@ _LEFT_OUT: Final = ("tests/api/test_conformance.py", "tests/api/reconcile")
 _DATA: Final = ROOT / ".local/mutants.coverage"
 # Nearly always one of the first notices. Where none does, all are asked.
 _FIRST: Final = 40
-_SECONDS: Final = 600
+# The most that one test may take.
+_SECONDS: Final = 300
 _NONE: Final = frozenset[str]()
 # What the product and its tests import of others; a process that is forked has it already.
 _OTHERS: Final = ("boto3", "chalice", "hypothesis", "jsonpatch", "kubernetes", "moto.core", "yaml")
@@ -71,14 +75,19 @@ class Baseline:
             found = self.by_path.get(guard.path) or self._reaching(guard.path.rpartition("/")[0])
 
         def rank(test: str) -> tuple[bool, bool, float]:
-            word = guard.word or "?"
-            return word not in test, word not in _written(test), self.seconds[test]
+            word = guard.word
+            is_named = bool(word) and word in test
+            is_said = bool(word) and word in _written(test)
+            return not is_named, not is_said, self.seconds[test]
 
         return sorted(found, key=rank)
 
     def _reaching(self, directory: str) -> frozenset[str]:
         paths = (path for path in self.by_path if path.rpartition("/")[0] == directory)
         return frozenset[str]().union(*(self.by_path[path] for path in paths))
+
+
+_Task = tuple[Guard, Sequence[str]]
 
 
 @cache
@@ -116,6 +125,11 @@ class _Listener:
         if self.wanted:
             by_name = {item.nodeid: item for item in items}
             items[:] = [by_name[name] for name in self.wanted if name in by_name]
+
+    def pytest_runtest_setup(self) -> None:
+        # Without a guard a test may never end.
+        if self.wanted:
+            signal.alarm(_SECONDS)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.seconds[report.nodeid] += report.duration
@@ -177,13 +191,15 @@ def try_all(guards: Sequence[Guard], baseline: Baseline, jobs: int) -> Iterator[
         importlib.import_module(name)
     # A module that is as it was is compiled once, and not in each trial.
     sys.dont_write_bytecode, sys.pycache_prefix = False, str(_DATA.parent / "mutants.pycache")
+    imported, importing = list[_Task](), list[_Task]()
+    for guard in guards:
+        tasks = imported if is_replaceable(guard) else importing
+        tasks.append((guard, baseline.tests_of(guard)))
     noticing = set()
-    with _FORK.Pool(jobs, maxtasksperchild=1) as pool:
-        for verdict in pool.imap_unordered(
-            _try, [(each, baseline.tests_of(each)) for each in guards]
-        ):
-            yield verdict
-            noticing |= {verdict.test} - {""}
+    for verdict in chain(_try_imported(imported, jobs), _try_importing(importing, jobs)):
+        yield verdict
+        noticing |= {verdict.test} - {""}
+    with _FORK.Pool(1) as pool:
         if failed := pool.apply(_run_quietly, (sorted(noticing),)).failed:
             message = f"These fail with every guard in its place: {', '.join(failed)}"
             raise RuntimeError(message)
@@ -200,21 +216,85 @@ def _run_all() -> dict[str, float]:
     return dict(listener.seconds)
 
 
-def _try(task: tuple[Guard, Sequence[str]]) -> Verdict:
+def _try_imported(tasks: Sequence[_Task], jobs: int) -> Iterator[Verdict]:
+    """Try guards that do something when their module is used: all is imported and collected once.
+
+    Each trial is a fork of that process, where the functions get the code that lacks the guard.
+    """
+    if not tasks:
+        return
+    verdicts: SimpleQueue[Verdict] = _FORK.SimpleQueue()
+    process = _FORK.Process(target=_fork_trials, args=(tasks, jobs, verdicts))
+    process.start()
+    for _ in tasks:
+        yield verdicts.get()
+    process.join()
+
+
+def _fork_trials(tasks: Sequence[_Task], jobs: int, verdicts: SimpleQueue[Verdict]) -> None:
+    forking = _Forking(tasks, jobs)
+    names = dict.fromkeys(name for _, tests in tasks for name in tests)
+    listener = _run_quietly([*names], forking)
+    if forking.tried is not None:
+        verdicts.put(_judge(*forking.tried, listener))
+        # What started this process goes on there.
+        os._exit(0)
+
+
+@dataclass
+class _Forking:
+    """Instead of running the tests, forks for each trial; in the fork, its tests run."""
+
+    tasks: Sequence[_Task]
+    jobs: int
+    tried: _Task | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        by_name = {item.nodeid: item for item in session.items}
+        running = 0
+        for guard, tests in self.tasks:
+            if running == self.jobs:
+                os.wait()
+                running -= 1
+            if os.fork() == 0:
+                self.tried = guard, tests
+                session.items[:] = [by_name[name] for name in tests]
+                replace_functions(guard)
+                # Pytest goes on to run what is in the session.
+                return None
+            running += 1
+        while running:
+            os.wait()
+            running -= 1
+        return True
+
+
+def _try_importing(tasks: Sequence[_Task], jobs: int) -> Iterator[Verdict]:
+    """Try guards that do something while their module is imported: each trial imports all."""
+    with _FORK.Pool(jobs, maxtasksperchild=1) as pool:
+        yield from pool.imap_unordered(_try, tasks)
+
+
+def _try(task: _Task) -> Verdict:
     guard, tests = task
     sys.meta_path.insert(0, _Finder(guard, compile_without(guard)))
-    signal.signal(signal.SIGALRM, _stop)
-    signal.alarm(_SECONDS)
     for some in (tests[:_FIRST], tests[_FIRST:]):
         listener = _run_quietly(some)
-        if listener.failed:
-            return Verdict(guard, Fate.NOTICED, listener.failed[0])
-        if listener.seconds.keys() != set(some):
-            return Verdict(guard, Fate.UNIMPORTABLE)
-    return Verdict(guard, Fate.UNNOTICED)
+        verdict = _judge(guard, some, listener)
+        if verdict.fate is not Fate.UNNOTICED:
+            break
+    return verdict
 
 
-def _run_quietly(tests: Sequence[str]) -> _Listener:
+def _judge(guard: Guard, tests: Sequence[str], listener: _Listener) -> Verdict:
+    if listener.failed:
+        return Verdict(guard, Fate.NOTICED, listener.failed[0])
+    is_run = listener.seconds.keys() == set(tests)
+    return Verdict(guard, Fate.UNNOTICED if is_run else Fate.UNIMPORTABLE)
+
+
+def _run_quietly(tests: Sequence[str], *plugins: object) -> _Listener:
     """Run these tests in this order, until one fails."""
     from hypothesis import Phase, settings  # noqa: PLC0415 - after CI is set, see __main__
 
@@ -229,7 +309,9 @@ def _run_quietly(tests: Sequence[str]) -> _Listener:
         settings.load_profile("mutants")
         # Plugins of others cost more than most tests, and none is needed here.
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        pytest.main(["-x", "-s", *files], plugins=[listener])
+        signal.signal(signal.SIGALRM, _stop)
+        pytest.main(["-x", "-s", *files], plugins=[listener, *plugins])
+        signal.alarm(0)
     return listener
 
 

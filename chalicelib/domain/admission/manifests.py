@@ -77,7 +77,7 @@ def read_manifest(
 def retell(found: Report, unread: frozenset[str], report: Report) -> None:
     """Add to the report what rules have found, but for what they say of a value not read."""
     for fault in found.faults:
-        if not unread or unread.isdisjoint(_prefixes(fault.path)):
+        if unread.isdisjoint(_prefixes(fault.path)):
             report.refuse(fault.path, fault.message, fault.fix)
 
 

@@ -460,6 +460,7 @@ def test_b14_resources_may_be_left_to_the_limit_range() -> None:
         ),
         ({"envFrom": [{}]}, "envFrom/0"),
         ({"envFrom": [{"prefix": "a=", "configMapRef": {"name": "c"}}]}, "envFrom/0/prefix"),
+        ({"envFrom": [{"configMapRef": {"name": "C"}}]}, "envFrom/0/configMapRef/name"),
         (
             {"envFrom": [{"configMapRef": {"name": "c"}, "secretRef": {"name": "s"}}]},
             "envFrom/0",
