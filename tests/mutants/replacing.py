@@ -2,7 +2,7 @@
 
 import gc
 import importlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import CodeType, FunctionType
 
 from tests.mutants.guards import ROOT, Guard, compile_without
@@ -23,18 +23,29 @@ def is_replaceable(guard: Guard) -> bool:
     )
 
 
-def replace_functions(guard: Guard) -> None:
-    """Take a guard out of this process."""
-    importlib.import_module(guard.path.removesuffix(".py").replace("/", "."))
-    codes = _codes_without(guard)
-    for function in _functions():
-        code = function.__code__
-        if code.co_filename == str(ROOT / guard.path):
+class Functions:
+    """What is imported of the guards' modules.
+
+    It is looked for once, before processes are forked: the search touches each object there is, and
+    a fork then copies them all. For the same reason a fork does not collect what it inherits.
+    """
+
+    def __init__(self, guards: Collection[Guard]) -> None:
+        """Import the modules, and find their functions."""
+        self._of: dict[str, list[FunctionType]] = {str(ROOT / each.path): [] for each in guards}
+        for path in {each.path for each in guards}:
+            importlib.import_module(path.removesuffix(".py").replace("/", "."))
+        for each in gc.get_objects():
+            if type(each) is FunctionType and each.__code__.co_filename in self._of:
+                self._of[each.__code__.co_filename].append(each)
+        gc.freeze()
+
+    def replace(self, guard: Guard) -> None:
+        """Take a guard out of this process."""
+        codes = _codes_without(guard)
+        for function in self._of[str(ROOT / guard.path)]:
+            code = function.__code__
             function.__code__ = codes.get((code.co_qualname, code.co_firstlineno), code)
-
-
-def _functions() -> Iterator[FunctionType]:
-    return (each for each in gc.get_objects() if type(each) is FunctionType)
 
 
 def _codes_with(guard: Guard) -> _Names:

@@ -23,7 +23,7 @@ import pytest
 from coverage import CoverageData
 
 from tests.mutants.guards import ROOT, Guard, compile_without
-from tests.mutants.replacing import is_replaceable, replace_functions
+from tests.mutants.replacing import Functions, is_replaceable
 
 # What holds guards to something. The rest is slow, or looks at other things.
 TESTS: Final = ("tests/unit/domain", "tests/unit/routes", "tests/unit/gateways", "tests/api")
@@ -252,6 +252,7 @@ class _Forking:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         by_name = {item.nodeid: item for item in session.items}
+        functions = Functions([guard for guard, _ in self.tasks])
         running = 0
         for guard, tests in self.tasks:
             if running == self.jobs:
@@ -260,7 +261,7 @@ class _Forking:
             if os.fork() == 0:
                 self.tried = guard, tests
                 session.items[:] = [by_name[name] for name in tests]
-                replace_functions(guard)
+                functions.replace(guard)
                 # Pytest goes on to run what is in the session.
                 return None
             running += 1
