@@ -370,6 +370,20 @@ def test_names_are_as_long_as_their_pods_labels_allow(build: Any, longest: int) 
 
 
 @pytest.mark.parametrize(
+    ("build", "field", "longest"),
+    [(create_job_manifest, "spec", 60), (create_cron_job_manifest, "job", 49)],
+)
+def test_the_names_of_an_indexed_jobs_pods_are_names_of_hosts(
+    build: Any, field: str, longest: int
+) -> None:
+    indexed = {"completionMode": "Indexed", "completions": 3}
+    fields = indexed if field == "spec" else {field: indexed}
+    assert admitted(build("a" * longest, **fields))
+    assert_refused(build("a" * (longest + 1), **fields), "/metadata/name")
+    assert_refused(build("a.b", **fields), "/metadata/name")
+
+
+@pytest.mark.parametrize(
     "name", ["", "Web", "-web", "web-", "web_1", "a..b", "wéb", "web\n", "a/b"]
 )
 @pytest.mark.parametrize("build", [create_config_map_manifest, create_job_manifest])

@@ -239,13 +239,30 @@ def test_b09_pods_may_look_at_each_other() -> None:
             "labelSelector/matchLabels/x",
             False,
         ),
+        (
+            {"topologyKey": "a", "labelSelector": {"matchLabels": {"a b": "x"}}},
+            "labelSelector/matchLabels/a b",
+            False,
+        ),
     ],
 )
-def test_b09_affinity_terms_are_well_formed(term: Any, where: str, is_mended: bool) -> None:
-    pod = {"affinity": {"podAffinity": {REQUIRED: [term]}}}
+@pytest.mark.parametrize("affinity", ["podAffinity", "podAntiAffinity"])
+def test_b09_affinity_terms_are_well_formed(
+    term: Any, where: str, is_mended: bool, affinity: str
+) -> None:
+    pod = {"affinity": {affinity: {REQUIRED: [term]}}}
     check = assert_mended if is_mended else assert_refused
-    pointer = f"{POD_AT}/affinity/podAffinity/{REQUIRED}/0/{where}"
+    pointer = f"{POD_AT}/affinity/{affinity}/{REQUIRED}/0/{where}"
     check(create_deployment_manifest(pod=pod), pointer)
+
+
+@pytest.mark.parametrize("weight", [0, 101, -1])
+@pytest.mark.parametrize("affinity", ["podAffinity", "podAntiAffinity"])
+def test_b09_a_preference_has_a_weight(affinity: str, weight: int) -> None:
+    preferred = {"weight": weight, "podAffinityTerm": {"topologyKey": "zone"}}
+    pod = {"affinity": {affinity: {PREFERRED: [preferred]}}}
+    pointer = f"{POD_AT}/affinity/{affinity}/{PREFERRED}/0/weight"
+    assert_mended(create_deployment_manifest(pod=pod), pointer)
 
 
 @pytest.mark.parametrize(
@@ -468,6 +485,8 @@ def test_b14_resources_may_be_left_to_the_limit_range() -> None:
         ({"volumeMounts": [{"name": "nope", "mountPath": "/x"}]}, "volumeMounts/0/name"),
         ({"livenessProbe": {}}, "livenessProbe"),
         ({"livenessProbe": {"grpc": {"port": 0}}}, "livenessProbe/grpc/port"),
+        ({"livenessProbe": {"httpGet": {"port": 0}}}, "livenessProbe/httpGet/port"),
+        ({"livenessProbe": {"tcpSocket": {"port": 0}}}, "livenessProbe/tcpSocket/port"),
         ({"livenessProbe": {"exec": {"command": []}}}, "livenessProbe/exec/command"),
         ({"livenessProbe": {"tcpSocket": {"port": "HTTP!"}}}, "livenessProbe/tcpSocket/port"),
         (
@@ -576,6 +595,10 @@ def test_mounts_stay_inside(mount: Any, where: str, is_mended: bool) -> None:
         ({"secret": {"secretName": ""}}, "/secret/secretName"),
         (
             {"secret": {"secretName": "s", "items": [{"key": "k", "path": "../k"}]}},
+            "/secret/items/0/path",
+        ),
+        (
+            {"secret": {"secretName": "s", "items": [{"key": "k", "path": ""}]}},
             "/secret/items/0/path",
         ),
         (

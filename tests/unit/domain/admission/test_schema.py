@@ -392,3 +392,14 @@ def test_only_five_kinds_have_shapes() -> None:
         kinds.JOB.name,
         kinds.SERVICE.name,
     }
+
+
+@pytest.mark.parametrize("key", ["ключ", "a b", "a" * 201, "a\n"])
+def test_a_key_that_is_no_plain_name_is_quoted(key: str) -> None:
+    (fault,) = faults_of(create_config_map_manifest(data={key: 5}))[:1]
+    assert fault.message.startswith("The value of '")
+
+
+def test_a_key_that_is_a_plain_name_is_not_quoted() -> None:
+    (fault,) = faults_of(create_config_map_manifest(data={"colour": 5}))
+    assert fault.message.startswith("colour must be ")
