@@ -224,6 +224,7 @@ def test_g06_no_rule_gets_into_a_name(name: str) -> None:
         {"friend_id": "Alice"},
         {"uid": "a b"},
         {"service": "api@internal"},
+        {"service": 7},
         {"port": 0},
         {"port": True},
         {"domain": "evil.net`"},

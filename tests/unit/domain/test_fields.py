@@ -163,6 +163,13 @@ def test_one_person_has_one_identity_however_it_is_written(
     assert {parse_identity(platform, each) for each in spellings} == {Identity(platform, key)}
 
 
+@pytest.mark.parametrize("platform", Platform)
+def test_what_is_no_id_on_the_platform_is_nobody(platform: Platform) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_identity(platform, "alice")
+    assert [fault.path for fault in caught.value.faults] == [f"/{platform.field}"]
+
+
 def test_a_contact_claims_each_id_that_it_has() -> None:
     contact = Contact("Alice", discord_id=DISCORD_ID, signal="+1 555 010 0199")
     assert identities_of(contact) == (

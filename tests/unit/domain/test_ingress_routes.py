@@ -85,6 +85,12 @@ def test_g10_a_route_whose_port_is_gone_is_a_problem() -> None:
     assert problem == "The Service web has no TCP port 81; it has: 80."
 
 
+def test_g11_a_route_that_leads_out_of_the_namespace_is_a_problem() -> None:
+    outside = create_service_manifest(type="ExternalName", externalName="example.org")
+    problem = route_problem(build(), [outside])
+    assert problem == "The Service web is not of type ClusterIP: it leads elsewhere."
+
+
 @pytest.mark.parametrize(
     "backend",
     [
