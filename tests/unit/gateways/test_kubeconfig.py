@@ -176,13 +176,15 @@ def test_j05_impersonation_is_refused(extra: str) -> None:
     refuse(create_kubeconfig(user={"token": SECRET, extra: "admin"}))
 
 
-TWO_CONTEXTS = create_kubeconfig()["contexts"] * 2
+def two(plural: str) -> Any:
+    # Not one object twice: YAML would say the second by reference.
+    return {plural: [*create_kubeconfig()[plural], *create_kubeconfig()[plural]]}
 
 
 @pytest.mark.parametrize(
     "spoilt",
     [
-        create_kubeconfig(contexts=TWO_CONTEXTS),
+        create_kubeconfig(**two("contexts")),
         create_kubeconfig(clusters=[]),
         create_kubeconfig(users=None),
         create_kubeconfig() | {"current-context": "other"},
@@ -207,6 +209,60 @@ TWO_CONTEXTS = create_kubeconfig()["contexts"] * 2
 )
 def test_j06_a_kubeconfig_of_another_shape_is_refused(spoilt: Any) -> None:
     refuse(spoilt)
+
+
+VALID = yaml.safe_dump(create_kubeconfig())
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (VALID.replace("contexts:", "contexts: &a"), "anchors"),
+        (VALID.replace("current-context: main", "current-context: &a main"), "anchors"),
+        (VALID + "kind: Config\n", "a key twice"),
+        (VALID + f"# {'x' * 64 * 1024}\n", "larger than 64 KiB"),
+    ],
+)
+def test_j06_a_valid_kubeconfig_with_one_thing_too_many_is_refused(text: str, why: str) -> None:
+    assert load(VALID)
+    assert why in refuse(text)
+
+
+def without_name(config: Any, plural: str) -> Any:
+    del config[plural][0]["name"]
+    return config
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (create_kubeconfig(user={"token": 7}), "token"),
+        (create_kubeconfig(user={"token": ["x"]}), "token"),
+        (create_kubeconfig(user={"token": "tökén"}), "token"),
+        (create_kubeconfig(user={"token": "a\nb"}), "token"),
+        (create_kubeconfig(user={"client-key-data": "eA=="}), "and nothing else"),
+        *(
+            (create_kubeconfig(**two(each)), "exactly one")
+            for each in ("contexts", "clusters", "users")
+        ),
+        (create_kubeconfig(cluster={"certificate-authority-data": "no base64!"}), "base64"),
+        (create_kubeconfig(cluster={"certificate-authority-data": None}), "base64"),
+        (create_kubeconfig(server="https://exämple.com"), "https URL"),
+        (create_kubeconfig(server="https://api.example.com/ä"), "https URL"),
+        (create_kubeconfig(server=f"https://{'a' * 63}.{'b' * 190}"), "address"),
+        *((without_name(create_kubeconfig(), each), "no name") for each in ("contexts", "users")),
+        (without_name(create_kubeconfig(), "clusters"), "no name"),
+    ],
+)
+def test_j06_a_refusal_names_what_is_wrong(config: Any, why: str) -> None:
+    assert why in refuse(config)
+
+
+@pytest.mark.parametrize(
+    "address", ["::", "64:ff9b::7f00:1", "2002:7f00:1::", "::ffff:169.254.169.254"]
+)
+def test_j04_nor_may_it_resolve_to_what_stands_for_such_an_address(address: str) -> None:
+    assert is_forbidden(ip_address(address), allow_loopback=False)
 
 
 def test_f04_a_parse_error_never_prints_the_line() -> None:

@@ -17,9 +17,11 @@ class Tokens:
     """Keeps how fresh the records had to be."""
 
     def __init__(self) -> None:
+        """Nobody has asked yet."""
         self.asked: list[float] = []
 
     def records(self, *, fresher_than_seconds: float) -> Sequence[TokenRecord]:
+        """See TokenSource."""
         self.asked.append(fresher_than_seconds)
         return RECORDS
 
