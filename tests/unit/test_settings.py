@@ -102,7 +102,6 @@ def test_an_address_is_kept_as_a_zone_spells_it() -> None:
     "text",
     [
         *("{", "{}", "7", "null", '"a.net"', "[" * 100_000, "[7]", "[[]]", "[null]", "friends.net"),
-        '[{"name": "a.net", "name": "b.net", "zone_id": "", "target": "x.net"}]',
     ],
 )
 def test_domains_that_are_no_list_of_objects_are_named(text: str) -> None:
@@ -144,6 +143,14 @@ def test_a_domain_has_what_it_needs(field: str) -> None:
 def test_what_a_domain_does_not_have_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"^DOMAINS\[0\] may have"):
         domains_of(DOMAIN | {"proxy": False})
+
+
+def test_a_domain_says_nothing_twice() -> None:
+    text = json.dumps([DOMAIN])
+    assert Settings.from_env(MINIMAL | {"DOMAINS": text}).domains
+    twice = text.replace('"name"', '"name": "other.example", "name"')
+    with pytest.raises(SettingsError, match=r"^DOMAINS must be a JSON array"):
+        Settings.from_env(MINIMAL | {"DOMAINS": twice})
 
 
 def test_a_domain_is_named_once() -> None:

@@ -155,9 +155,20 @@ def test_an_answer_without_end_is_given_up(access: ClusterAccess, kube: ClusterD
     kube.fail_next(status=200, body=b"x" * (17 * 1024 * 1024))
     pool = build_pool(access, allow_loopback=True)
     answer = pool.request("GET", f"{access.server}/readyz", preload_content=False)
-    with pytest.raises(urllib3.exceptions.ProtocolError):
+    with pytest.raises(urllib3.exceptions.ProtocolError, match="too long or too slow"):
         _ = answer.data
     assert pool.request("GET", f"{access.server}/readyz").status == 200
+
+
+def test_an_answer_that_takes_too_long_is_given_up(
+    access: ClusterAccess, kube: ClusterDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kube.fail_next(status=200, body=b"x" * 300_000)
+    pool = build_pool(access, allow_loopback=True)
+    answer = pool.request("GET", f"{access.server}/readyz", preload_content=False)
+    monkeypatch.setattr("chalicelib.gateways.tls._MOST_SECONDS", 0.0)
+    with pytest.raises(urllib3.exceptions.ProtocolError, match="too long or too slow"):
+        _ = answer.data
 
 
 def test_a_body_is_read_whole(access: ClusterAccess, kube: ClusterDouble) -> None:
@@ -177,19 +188,19 @@ def test_a_compressed_body_comes_as_it_was_meant(
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "why"),
     [
-        gzip.compress(b"x" * (17 * 1024 * 1024)),
-        gzip.compress(b"x" * 300_000)[:-20],
-        b"no gzip at all",
+        (gzip.compress(b"x" * (17 * 1024 * 1024)), "too long or cut off"),
+        (gzip.compress(b"x" * 300_000)[:-20], "too long or cut off"),
+        (b"no gzip at all", "not compressed as it says"),
     ],
     ids=["without end", "cut off", "something else"],
 )
 def test_a_body_that_does_not_unpack_as_it_should_is_given_up(
-    access: ClusterAccess, kube: ClusterDouble, body: bytes
+    access: ClusterAccess, kube: ClusterDouble, body: bytes, why: str
 ) -> None:
     kube.fail_next(status=200, headers=GZIP, body=body)
     pool = build_pool(access, allow_loopback=True)
     answer = pool.request("GET", f"{access.server}/readyz", preload_content=False)
-    with pytest.raises(urllib3.exceptions.ProtocolError):
+    with pytest.raises(urllib3.exceptions.ProtocolError, match=why):
         _ = answer.data

@@ -30,7 +30,17 @@ def test_d02_the_deepest_that_is_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    "number", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999", b"9" * 5000, b"9" * 41]
+    "number",
+    [
+        b"NaN",
+        b"Infinity",
+        b"-Infinity",
+        b"1e999",
+        b"-1e999",
+        b"9" * 5000,
+        b"9" * 41,
+        b"1." + b"0" * 40,
+    ],
 )
 def test_d03_numbers_out_of_range_are_refused(number: bytes) -> None:
     with pytest.raises(InvalidInput):

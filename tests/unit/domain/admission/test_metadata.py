@@ -196,6 +196,8 @@ def test_a10_a_checksum_that_restarts_pods_is_allowed() -> None:
         "admission.datadoghq.com/enabled",
         "app.kubernetes.io/created-by",
         "pod-template-hash",
+        "pod-template-generation",
+        "controller-revision-hash",
         "controller-uid",
         "job-name",
         "batch.kubernetes.io/job-name",

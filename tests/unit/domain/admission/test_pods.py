@@ -106,6 +106,28 @@ def test_b06_hooks_ask_no_other_host(hook: str, handler: str) -> None:
     assert_mended(with_init_container(**sidecar), pointer)
 
 
+@pytest.mark.parametrize("probe", ["livenessProbe", "readinessProbe", "startupProbe"])
+@pytest.mark.parametrize(
+    ("figure", "least", "most"),
+    [
+        ("initialDelaySeconds", 0, 3600),
+        ("periodSeconds", 1, 3600),
+        ("timeoutSeconds", 1, 3600),
+        ("failureThreshold", 1, 1000),
+        ("successThreshold", 1, 1000),
+    ],
+)
+def test_b06_a_probes_figures_have_bounds(probe: str, figure: str, least: int, most: int) -> None:
+    if figure == "successThreshold" and probe != "readinessProbe":
+        most = 1
+    for value in (least, most):
+        probing = {probe: {"tcpSocket": {"port": 80}, figure: value}}
+        assert faults_of(with_container(**probing)) == ()
+    for value in (least - 1, most + 1):
+        probing = {probe: {"tcpSocket": {"port": 80}, figure: value}}
+        assert_mended(with_container(**probing), f"{CONTAINER_AT}/{probe}/{figure}")
+
+
 @in_every_workload
 def test_b07_a_pod_has_no_identity_in_the_cluster(build: Any, at: str) -> None:
     for field in ("serviceAccountName", "serviceAccount"):
@@ -210,6 +232,7 @@ def test_b09_pods_may_look_at_each_other() -> None:
         ({"topologyKey": ""}, "topologyKey", False),
         ({}, "topologyKey", False),
         ({"topologyKey": "a", "matchLabelKeys": ["x"]}, "matchLabelKeys", True),
+        ({"topologyKey": "a", "mismatchLabelKeys": ["x"]}, "mismatchLabelKeys", True),
         (
             {"topologyKey": "a", "labelSelector": {}, "matchLabelKeys": ["a b"]},
             "matchLabelKeys",

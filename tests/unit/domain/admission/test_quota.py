@@ -155,6 +155,7 @@ def test_b14_init_containers_have_bounds_too() -> None:
 
 
 BIG, HALF, SIDECAR = asking(memory="256Mi"), asking(memory="128Mi"), {"restartPolicy": "Always"}
+SPARING = {"limits": {"memory": "256Mi"}, "requests": {"memory": "1Mi"}}
 
 
 @pytest.mark.parametrize(
@@ -163,6 +164,8 @@ BIG, HALF, SIDECAR = asking(memory="256Mi"), asking(memory="128Mi"), {"restartPo
         (create_pod(BIG, BIG), True),
         (create_pod(BIG, HALF, HALF), True),
         (create_pod(BIG, BIG, asking(memory="1Mi")), False),
+        (create_pod(SPARING, SPARING), True),
+        (create_pod(SPARING, SPARING, SPARING), False),
         (create_pod(*[{}] * 5), True),
         (create_pod(*[{}] * 6), False),
         (create_pod(BIG, BIG, init=(create_init("a", BIG), create_init("b", BIG))), True),
@@ -197,6 +200,13 @@ def test_b14_a_pod_fits_into_the_quota(pod: Manifest, *, fits: bool) -> None:
         faults = faults_of(create(pod=pod))
         assert {fault.path for fault in faults} == (set() if fits else {f"/0{POD_AT}/containers"})
         assert all(fault.fix is None for fault in faults)
+
+
+def test_b14_each_sum_over_the_quota_is_named() -> None:
+    pod = create_pod(*[asking(cpu="500m", memory="256Mi")] * 3)
+    messages = [fault.message for fault in faults_of(create_deployment_manifest(pod=pod))]
+    for name in ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory"):
+        assert [each for each in messages if each.startswith(f"The pod's {name} come to ")]
 
 
 @pytest.mark.parametrize(
