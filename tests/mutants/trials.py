@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ _DATA: Final = ROOT / ".local/mutants.coverage"
 _FIRST: Final = 40
 # The most that one test may take.
 _SECONDS: Final = 300
+_LOOK_SECONDS: Final = 0.05
 _NONE: Final = frozenset[str]()
 # What the product and its tests import of others; a process that is forked has it already.
 _OTHERS: Final = ("boto3", "chalice", "hypothesis", "jsonpatch", "kubernetes", "moto.core", "yaml")
@@ -237,6 +239,13 @@ def _try_imported(tasks: Sequence[_Task], jobs: int) -> Iterator[Verdict]:
     process = _FORK.Process(target=_fork_trials, args=(tasks, jobs, verdicts))
     process.start()
     for _ in tasks:
+        is_running = True
+        while is_running and verdicts.empty():
+            is_running = process.is_alive()
+            time.sleep(_LOOK_SECONDS)
+        if verdicts.empty():
+            message = "A trial has ended without a verdict."
+            raise RuntimeError(message)
         yield verdicts.get()
     process.join()
 
