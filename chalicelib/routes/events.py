@@ -87,7 +87,7 @@ def _work_faults(work: object) -> list[Fault]:
     for friend_id, parts in work.items():
         at = f"/friends/{str(friend_id)[:LONGEST_ECHO]}"
         faults += _friend_faults(at, friend_id)
-        is_list = isinstance(parts, Sequence) and not isinstance(parts, str) and parts
+        is_list = isinstance(parts, Sequence) and parts
         if not is_list or not all(isinstance(each, str) and each in known for each in parts):
             faults.append(Fault(at, f"The parts must be some of: {', '.join(sorted(known))}."))
     return faults

@@ -220,6 +220,7 @@ def test_g06_no_rule_gets_into_a_name(name: str) -> None:
     [
         {"name": "a`"},
         {"name": "xn--a"},
+        {"name": "a" * 30, "friend_id": "b" * 40},
         {"friend_id": "a.b"},
         {"friend_id": "Alice"},
         {"uid": "a b"},

@@ -265,6 +265,11 @@ def test_j04_nor_may_it_resolve_to_what_stands_for_such_an_address(address: str)
     assert is_forbidden(ip_address(address), allow_loopback=False)
 
 
+@pytest.mark.parametrize("address", ["64:ff9b::808:808", "2002:808:808::", "::ffff:8.8.8.8"])
+def test_what_stands_for_a_public_address_is_fine(address: str) -> None:
+    assert not is_forbidden(ip_address(address), allow_loopback=False)
+
+
 def test_f04_a_parse_error_never_prints_the_line() -> None:
     message = refuse(f"users:\n- token: {SECRET}: {SECRET}\n  [")
     assert message.startswith("The cluster's kubeconfig is refused: it is not YAML.")

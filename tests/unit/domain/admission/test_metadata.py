@@ -274,6 +274,22 @@ def test_a12_a_selector_looks_at_no_reserved_label(key: str) -> None:
     assert_refused(manifest, "/spec/selector/matchExpressions/0/key")
 
 
+def test_a12_a_fix_gives_the_pods_the_labels_that_are_looked_for() -> None:
+    assert "tier" in fixes_for("tier")
+
+
+@pytest.mark.parametrize("key", ["pod-template-hash", "k8s.io/x", f"example.com/{'k' * 60}"])
+def test_a12_a_fix_adds_no_label_that_is_reserved_or_long(key: str) -> None:
+    assert key.replace("/", "~1") not in fixes_for(key)
+
+
+def fixes_for(key: str) -> str:
+    selector = {"matchLabels": {"app": "web", key: "x"}}
+    faults = faults_of(create_deployment_manifest(selector=selector))
+    assert faults
+    return str([fault.fix for fault in faults])
+
+
 @pytest.mark.parametrize("selector", [None, {}, {"matchLabels": {}}, {"matchExpressions": []}])
 def test_a12_a_deployment_selects_its_own_pods(selector: Any) -> None:
     assert_mended(create_deployment_manifest(selector=selector), "/spec/selector")

@@ -509,6 +509,8 @@ def test_b14_resources_may_be_left_to_the_limit_range() -> None:
         ({"livenessProbe": {}}, "livenessProbe"),
         ({"livenessProbe": {"grpc": {"port": 0}}}, "livenessProbe/grpc/port"),
         ({"livenessProbe": {"httpGet": {"port": 0}}}, "livenessProbe/httpGet/port"),
+        ({"lifecycle": {"postStart": {}}}, "lifecycle/postStart"),
+        ({"lifecycle": {"postStart": {"exec": {}}}}, "lifecycle/postStart/exec/command"),
         ({"livenessProbe": {"tcpSocket": {"port": 0}}}, "livenessProbe/tcpSocket/port"),
         ({"livenessProbe": {"exec": {"command": []}}}, "livenessProbe/exec/command"),
         ({"livenessProbe": {"tcpSocket": {"port": "HTTP!"}}}, "livenessProbe/tcpSocket/port"),

@@ -120,3 +120,15 @@ def day_matches(date: datetime, day: str, weekday: str) -> bool:
 def test_any_text_is_a_schedule_or_a_value_error(text: str) -> None:
     with suppress(ValueError):
         assert 1 <= parse_schedule(text).shortest_period_minutes <= 24 * 60
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("\N{ARABIC-INDIC DIGIT THREE} 3 * * *", "\N{FULLWIDTH DIGIT ONE} 3 * * *"),
+        *("0 3 * * \N{LATIN SMALL LETTER LONG S}un", "0\N{EM SPACE}3 * * *", "0\t3 * * *"),
+    ],
+)
+def test_a_schedule_is_plain_text(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^its? "):
+        parse_schedule(text)
