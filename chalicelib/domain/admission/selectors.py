@@ -53,7 +53,7 @@ def _is_valid(key: str, value: str) -> bool:
 
 def _is_usable(key: str, value: str) -> bool:
     """Whether a fix may add this label."""
-    return _is_valid(key, value) and not is_reserved(key) and len(key) <= LONGEST_ECHO
+    return _is_valid(key, value) and len(key) <= LONGEST_ECHO
 
 
 def _expression_fault(expression: JsonObject) -> str | None:

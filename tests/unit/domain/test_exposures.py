@@ -230,6 +230,7 @@ def test_g06_no_rule_gets_into_a_name(name: str) -> None:
         {"port": True},
         {"domain": "evil.net`"},
         {"domain": "example"},
+        {"domain": ".".join(["d" * 62] * 4)},
         {"hostname": "bank.example"},
         {"hostname": f"{HOST}`) || Host(`bank.example"},
     ],
