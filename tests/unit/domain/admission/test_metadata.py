@@ -283,6 +283,13 @@ def test_a12_a_fix_adds_no_label_that_is_reserved_or_long(key: str) -> None:
     assert key.replace("/", "~1") not in fixes_for(key)
 
 
+def test_a12_a_fix_looks_for_no_label_that_is_reserved() -> None:
+    manifest = with_template_labels(**{"pod-template-hash": "x"})
+    del manifest["spec"]["selector"]
+    (fault,) = (each for each in faults_of(manifest) if each.path == "/spec/selector")
+    assert "pod-template-hash" not in str(fault.fix)
+
+
 def fixes_for(key: str) -> str:
     selector = {"matchLabels": {"app": "web", key: "x"}}
     faults = faults_of(create_deployment_manifest(selector=selector))
