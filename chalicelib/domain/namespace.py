@@ -79,18 +79,17 @@ class _Body:
     All friends of a tier share it: a pass over everything then encodes metadata alone.
     """
 
-    name: str
     fields: JsonObject
     before: str
     after: str
 
 
-def _create_body(kind: Kind, name: str, body: JsonObject) -> _Body:
+def _create_body(kind: Kind, body: JsonObject) -> _Body:
     fields = {"apiVersion": kind.api_version, "kind": kind.name, **body}
     before = _encode_canonically({k: v for k, v in fields.items() if k < "metadata"})
     after = {k: v for k, v in fields.items() if k > "metadata"}
     following = f", {_encode_canonically(after)[1:]}" if after else "}"
-    return _Body(name, fields, f'{before[:-1]}, "metadata": ', following)
+    return _Body(fields, f'{before[:-1]}, "metadata": ', following)
 
 
 def build_namespace_objects(friend: Friend, layout: ClusterLayout) -> tuple[JsonObject, ...]:
@@ -99,16 +98,19 @@ def build_namespace_objects(friend: Friend, layout: ClusterLayout) -> tuple[Json
 
 
 def build_namespace_object(kind: Kind, friend: Friend, layout: ClusterLayout) -> JsonObject:
-    """Return the friend's one desired object of this kind. Others share all but its metadata."""
+    """Return the friend's one desired object of this kind.
+
+    What it says beyond its metadata is others' too, and not to be changed.
+    """
     if kind == kinds.NAMESPACE:
         return _build(friend, kind, friend.namespace, _NAMESPACE_BODY, _POD_SECURITY)
-    body = _body_of(kind, friend.tier, layout)
-    return _build(friend, kind, body.name, body)
+    name, body = _body_of(kind, friend.tier, layout)
+    return _build(friend, kind, name, body)
 
 
 def build_object(friend: Friend, kind: Kind, name: str, body: JsonObject) -> JsonObject:
     """Return an object of the friend's: labelled as theirs, with the digest of what it says."""
-    return _build(friend, kind, name, _create_body(kind, name, body))
+    return _build(friend, kind, name, _create_body(kind, body))
 
 
 def _build(
@@ -227,9 +229,10 @@ _BODIES: Final[Mapping[Kind, Callable[[Tier, ClusterLayout], tuple[str, JsonObje
     kinds.SERVICE_ACCOUNT: _service_account,
 }
 NAMESPACE_KINDS: Final = (kinds.NAMESPACE, *_BODIES)
-_NAMESPACE_BODY: Final = _create_body(kinds.NAMESPACE, "", {})
+_NAMESPACE_BODY: Final = _create_body(kinds.NAMESPACE, {})
 
 
 @cache
-def _body_of(kind: Kind, tier: str, layout: ClusterLayout) -> _Body:
-    return _create_body(kind, *_BODIES[kind](TIERS[tier], layout))
+def _body_of(kind: Kind, tier: str, layout: ClusterLayout) -> tuple[str, _Body]:
+    name, body = _BODIES[kind](TIERS[tier], layout)
+    return name, _create_body(kind, body)

@@ -97,11 +97,14 @@ class KubernetesClusters:
     def _connect(self, name: str) -> "DynamicClient":
         # Imported here, so that a route that needs no cluster never pays for it.
         with FIRST_IMPORT:
-            from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415 - as above
-            from kubernetes.dynamic import DynamicClient  # noqa: PLC0415 - as above
+            from kubernetes.client import (  # noqa: PLC0415 - loads the client
+                ApiClient,
+                Configuration,
+            )
+            from kubernetes.dynamic import DynamicClient  # noqa: PLC0415 - loads the client
 
-            from chalicelib.gateways.kubeconfig import parse_kubeconfig  # noqa: PLC0415 - as above
-            from chalicelib.gateways.tls import build_pool  # noqa: PLC0415 - as above
+            from chalicelib.gateways.kubeconfig import parse_kubeconfig  # noqa: PLC0415 - loads yaml
+            from chalicelib.gateways.tls import build_pool  # noqa: PLC0415 - loads urllib3
 
         text = self._read_kubeconfig(name)
         if text is None:

@@ -97,6 +97,7 @@ class _StrictLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - PyYAML's own signature
         event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it untyped
+        # An alias has the name of its anchor.
         if getattr(event, "anchor", None):
             msg = "it uses YAML anchors"
             raise _Refused(msg)

@@ -8,14 +8,13 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
 from itertools import chain
-from multiprocessing.queues import SimpleQueue
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import CodeType
 from typing import Final, NoReturn
@@ -44,7 +43,6 @@ _DATA: Final = ROOT / ".local/mutants.coverage"
 _FIRST: Final = 40
 # The most that one test may take.
 _SECONDS: Final = 300
-_LOOK_SECONDS: Final = 0.05
 _NONE: Final = frozenset[str]()
 # What the product and its tests import of others; a process that is forked has it already.
 _OTHERS: Final = ("boto3", "chalice", "hypothesis", "jsonpatch", "kubernetes", "moto.core", "yaml")
@@ -235,27 +233,29 @@ def _try_imported(tasks: Sequence[_Task], jobs: int) -> Iterator[Verdict]:
     """
     if not tasks:
         return
-    verdicts: SimpleQueue[Verdict] = _FORK.SimpleQueue()
-    process = _FORK.Process(target=_fork_trials, args=(tasks, jobs, verdicts))
+    reader, writer = _FORK.Pipe(duplex=False)
+    process = _FORK.Process(target=_fork_trials, args=(tasks, jobs, writer))
     process.start()
+    # Those who can write are now the trials alone: what they leave unsaid ends the reading.
+    writer.close()
     for _ in tasks:
-        is_running = True
-        while is_running and verdicts.empty():
-            is_running = process.is_alive()
-            time.sleep(_LOOK_SECONDS)
-        if verdicts.empty():
+        try:
+            yield reader.recv()
+        except EOFError:
             message = "A trial has ended without a verdict."
-            raise RuntimeError(message)
-        yield verdicts.get()
+            raise RuntimeError(message) from None
     process.join()
 
 
-def _fork_trials(tasks: Sequence[_Task], jobs: int, verdicts: SimpleQueue[Verdict]) -> None:
+def _fork_trials(tasks: Sequence[_Task], jobs: int, writer: Connection) -> None:
+    # A long verdict is written in pieces.
+    lock = _FORK.Lock()
     forking = _Forking(tasks, jobs)
     names = dict.fromkeys(name for _, tests in tasks for name in tests)
     listener = _run_quietly([*names], forking)
     if forking.tried is not None:
-        verdicts.put(_judge(*forking.tried, listener))
+        with lock:
+            writer.send(_judge(*forking.tried, listener))
         # What started this process goes on there.
         os._exit(0)
 

@@ -46,7 +46,7 @@ def _is_said(spec: JsonObject, name: str) -> bool:
     if name in _security(spec):
         return True
     containers = [each for key in _CONTAINER_LISTS for each in _as_list(spec.get(key))]
-    return all(name in _security(each) for each in containers)
+    return bool(containers) and all(name in _security(each) for each in containers)
 
 
 def _harden_container(container: Any) -> Any:  # noqa: ANN401 - of any type, before it is read

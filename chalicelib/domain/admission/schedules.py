@@ -106,7 +106,7 @@ def check_schedule(text: str | None, at: str, report: Report) -> None:
 def parse_schedule(text: str) -> Schedule:
     """Return the schedule. Raises ValueError, whose text says what is allowed there."""
     fields = _MACROS.get(text, text).split()
-    is_plain = len(text) <= _LONGEST_SCHEDULE and text.isprintable()
+    is_plain = len(text) <= _LONGEST_SCHEDULE and text.isascii() and text.isprintable()
     if not is_plain or len(fields) != len(_FIELDS):
         msg = (
             "it has five fields (minute, hour, day of the month, month, day of the week), such as"

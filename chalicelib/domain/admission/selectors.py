@@ -52,7 +52,7 @@ def _is_valid(key: str, value: str) -> bool:
 
 
 def _is_usable(key: str, value: str) -> bool:
-    """Whether a fix may add this label."""
+    """Whether a fix may add this label, which is not reserved."""
     return _is_valid(key, value) and len(key) <= LONGEST_ECHO
 
 

@@ -1,7 +1,5 @@
 """Whose a record is, when a zone needs nothing, and what is the name of a host."""
 
-import pytest
-
 from chalicelib.domain.dns import Record, RecordChanges, RecordSpec, is_host_name, owner_of
 
 
@@ -27,8 +25,7 @@ def test_changes_of_any_kind_are_not_empty() -> None:
     assert not RecordChanges(created=[record.spec]).is_empty
 
 
-@pytest.mark.parametrize("length", [63, 250, 253])
-def test_a_host_name_has_no_more_than_253_characters(length: int) -> None:
-    name = ("a" * 49 + ".") * 6
-    assert is_host_name(name[: length - 1] + "b")
-    assert not is_host_name(name[:252] + "bb")
+def test_a_host_name_has_no_more_than_253_characters() -> None:
+    labels = ("a" * 49 + ".") * 5
+    assert is_host_name(labels + "bbb")
+    assert not is_host_name(labels + "bbbb")

@@ -250,8 +250,10 @@ def without_name(config: Any, plural: str) -> Any:
         (create_kubeconfig(server="https://exämple.com"), "https URL"),
         (create_kubeconfig(server="https://api.example.com/ä"), "https URL"),
         (create_kubeconfig(server=f"https://{'a' * 63}.{'b' * 190}"), "address"),
-        *((without_name(create_kubeconfig(), each), "no name") for each in ("contexts", "users")),
-        (without_name(create_kubeconfig(), "clusters"), "no name"),
+        *(
+            (without_name(create_kubeconfig(), each), "no name")
+            for each in ("contexts", "clusters", "users")
+        ),
     ],
 )
 def test_j06_a_refusal_names_what_is_wrong(config: Any, why: str) -> None:

@@ -8,8 +8,6 @@ from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.reconciliation import Part
 from chalicelib.routes.events import ReconcileEvent, parse_reconcile, parse_run_operation
 
-OPERATION = {"friend_id": "alice", "operation_id": "x"}
-
 
 def faults_of(event: Any) -> list[str]:
     with pytest.raises(InvalidInput) as refusal:
@@ -81,9 +79,9 @@ def test_an_event_that_is_off_reconciles_nothing(event: Any, paths: list[str]) -
         (None, [""]),
         ([], [""]),
         ({}, ["/friend_id", "/operation_id"]),
-        ({**OPERATION, "operation_id": "no id"}, ["/operation_id"]),
-        ({**OPERATION, "operation_id": 5}, ["/operation_id"]),
-        ({**OPERATION, "operation_id": ["x"]}, ["/operation_id"]),
+        ({"friend_id": "alice", "operation_id": "no id"}, ["/operation_id"]),
+        ({"friend_id": "alice", "operation_id": 5}, ["/operation_id"]),
+        ({"friend_id": "alice", "operation_id": ["x"]}, ["/operation_id"]),
     ],
 )
 def test_an_operation_is_named_by_both_its_ids(event: Any, paths: list[str]) -> None:

@@ -20,6 +20,7 @@ from tests.unit.domain.admission.requests import (
     faults_of,
 )
 
+INDEXED = {"completionMode": "Indexed", "completions": 3}
 SERVER_SET = {
     "creationTimestamp": "2026-11-24T09:00:00Z",
     "deletionGracePeriodSeconds": 30,
@@ -280,7 +281,9 @@ def test_a12_a_fix_gives_the_pods_the_labels_that_are_looked_for() -> None:
 
 @pytest.mark.parametrize("key", ["pod-template-hash", "k8s.io/x", f"example.com/{'k' * 60}"])
 def test_a12_a_fix_adds_no_label_that_is_reserved_or_long(key: str) -> None:
-    assert key.replace("/", "~1") not in fixes_for(key)
+    fixes = fixes_for(key)
+    assert key not in fixes
+    assert key.replace("/", "~1") not in fixes
 
 
 def test_a12_a_fix_looks_for_no_label_that_is_reserved() -> None:
@@ -395,14 +398,12 @@ def test_names_are_as_long_as_their_pods_labels_allow(build: Any, longest: int) 
 
 
 @pytest.mark.parametrize(
-    ("build", "field", "longest"),
-    [(create_job_manifest, "spec", 60), (create_cron_job_manifest, "job", 49)],
+    ("build", "fields", "longest"),
+    [(create_job_manifest, INDEXED, 60), (create_cron_job_manifest, {"job": INDEXED}, 49)],
 )
 def test_the_names_of_an_indexed_jobs_pods_are_names_of_hosts(
-    build: Any, field: str, longest: int
+    build: Any, fields: Any, longest: int
 ) -> None:
-    indexed = {"completionMode": "Indexed", "completions": 3}
-    fields = indexed if field == "spec" else {field: indexed}
     assert admitted(build("a" * longest, **fields))
     assert_refused(build("a" * (longest + 1), **fields), "/metadata/name")
     assert_refused(build("a.b", **fields), "/metadata/name")

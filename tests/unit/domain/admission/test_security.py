@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.admission.harden import harden_pod_spec
+from chalicelib.domain.admission.harden import harden_pod_spec, lacking_in_pod
 from infra.local.kube_pod_security import describe_violations
 from tests.manifests import create_container, create_deployment_manifest, create_pod_spec
 from tests.unit.domain.admission.requests import (
@@ -269,3 +269,8 @@ def test_hardening_leaves_what_it_cannot_read(junk: Any) -> None:
     for field in ("containers", "initContainers", "securityContext"):
         harden_pod_spec({field: junk})
     harden_pod_spec({"containers": [{"securityContext": {"capabilities": junk}}]})
+
+
+@pytest.mark.parametrize("containers", [[], None, "x"])
+def test_where_there_is_no_container_none_speaks_for_the_pod(containers: Any) -> None:
+    assert lacking_in_pod({"containers": containers}).keys() == {"runAsNonRoot", "seccompProfile"}
