@@ -77,7 +77,6 @@ def is_forbidden(address: IPAddress, *, allow_loopback: bool) -> bool:
         (address.is_loopback and not allow_loopback)
         or address.is_link_local
         or address.is_multicast
-        or address.is_unspecified
         or address.is_reserved
         or any(address in network for network in _METADATA if network.version == address.version)
     )

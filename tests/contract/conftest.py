@@ -7,6 +7,7 @@ What only a kubelet can show is tried there when CONTRACT_KUBELET is set.
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,14 +57,18 @@ class MakePlace:
         self.names: list[str] = []
 
     def __call__(self, *, enforce: str = "", warn: str = "") -> Place:
-        """Create a namespace that is ready for pods."""
+        """Create a namespace that holds all that a cluster's controllers put into every one."""
         manifest = build_namespace(build_name("contract"), enforce=enforce, warn=warn)
         name = manifest["metadata"]["name"]
         succeed(self._server.call("POST", "/api/v1/namespaces", manifest))
         self.names.append(name)
-        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-        eventually(lambda: self._server.call("GET", account).ok)
+        for furniture in ("serviceaccounts/default", "configmaps/kube-root-ca.crt"):
+            path = f"/api/v1/namespaces/{name}/{furniture}"
+            eventually(partial(self._is_there, path))
         return Place(self._server, name)
+
+    def _is_there(self, path: str) -> bool:
+        return self._server.call("GET", path).ok
 
 
 @pytest.fixture

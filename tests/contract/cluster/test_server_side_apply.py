@@ -18,7 +18,7 @@ from tests.contract.cluster.builders import (
     build_role_binding,
     build_service,
 )
-from tests.contract.cluster.target import Place, causes, eventually, refusal, succeed
+from tests.contract.cluster.target import Place, causes, refusal, succeed
 
 
 def version(body: Any) -> str:
@@ -398,7 +398,6 @@ def test_another_spelling_of_a_quantity_is_another_value_to_another_manager(plac
 
 
 def test_what_a_controller_has_written_is_its_own(place: Place) -> None:
-    eventually(lambda: place.list("configmaps"))
     answer = place.apply(build_config_map("kube-root-ca.crt", {"ca.crt": "mine"}))
     assert refusal(answer)[2] == (
         'Apply failed with 1 conflict: conflict with "kube-controller-manager" using v1:'
