@@ -35,6 +35,7 @@ MODULES: Final = (
 # would have to change with it.
 _NO_GUARDS: Final = {
     "containers": "_LISTS",
+    "declarations": "PREFER",
     "domains": "_KNOWN",
     "environment": "_SOURCES",
     "events": "_KNOWN _SCHEDULE",
@@ -201,7 +202,7 @@ class _Cutter(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.Attribute:
         # A route that asks for no token.
         if not self._functions and ast.unparse(node) in {"Access.TOKEN", "Access.FRIEND"}:
-            node.attr = "PUBLIC" if self._is_cut(node) else node.attr
+            node.attr = "PUBLIC" if self._is_cut(node, word="role_matrix") else node.attr
         return node
 
     def _assigned(self, target: str, value: ast.expr) -> ast.expr:

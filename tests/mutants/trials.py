@@ -84,11 +84,17 @@ class Baseline:
             # What is asked while a module is imported. Declarations are read by their neighbours.
             found = self.by_path.get(guard.path) or self._reaching(guard.path.rpartition("/")[0])
 
-        def rank(test: str) -> tuple[bool, bool, float]:
+        def rank(test: str) -> tuple[bool, bool, bool, float]:
             word = guard.word
+            is_own = f"/test_{Path(guard.path).name}::" in test
             is_named = bool(word) and word in test
             is_said = bool(word) and word in _written(test)
-            return not is_named, not is_said, self.seconds[test]
+            return (
+                not (is_own and is_named),
+                not (is_own or is_named),
+                not is_said,
+                self.seconds[test],
+            )
 
         return sorted(found, key=rank)
 

@@ -22,6 +22,15 @@ DISCORD_ID = "123456789012345678"
 SIGNAL_UUID = "0b6b3f6a-9e3a-4f0e-8b59-3d2f2a1c4e5d"
 
 
+def test_a_friend_without_an_id_or_a_display_name_is_refused() -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        parse_new_friend({}, CLUSTERS)
+    assert {fault.path: fault.message for fault in refusal.value.faults} == {
+        "/id": "id is required.",
+        "/display_name": "display_name is required.",
+    }
+
+
 @pytest.mark.parametrize("friend_id", ["a", "alice", "al-ice", "a1", "1a", "a" * 40])
 def test_an_id_is_a_short_dns_label(friend_id: str) -> None:
     assert parse_new_friend(create_friend_body(id=friend_id), CLUSTERS).id == friend_id
