@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from chalicelib.domain.admission import MOST_FAULTS, MOST_MANIFESTS
-from chalicelib.domain.admission.manifests import Draft, read_manifest, retell
+from chalicelib.domain.admission.manifests import Draft, read_manifest, telling
 from chalicelib.domain.admission.quota import check_quota
 from chalicelib.domain.admission.report import Report, TooManyFaults, child, echo
 from chalicelib.domain.errors import Refused
@@ -22,7 +22,7 @@ def judge(
     try:
         drafts = _read(manifests, friend_id, tier, report, harden=harden)
     except TooManyFaults:
-        drafts = []
+        raise _refusal(report) from None
     if report.faults:
         raise _refusal(report)
     return tuple(draft.manifest for draft in drafts)
@@ -43,9 +43,8 @@ def _read(
         if (draft := read_manifest(at, value, namespace, report, harden=harden)) is not None
     ]
     _check_duplicates(drafts, report)
-    found = Report()
-    check_quota([(draft.at, draft.manifest) for draft in drafts], tier, found)
-    retell(found, frozenset().union(*(draft.unread for draft in drafts)), report)
+    with telling(report, unless=frozenset().union(*(draft.unread for draft in drafts))) as found:
+        check_quota([(draft.at, draft.manifest) for draft in drafts], tier, found)
     return drafts
 
 

@@ -1,6 +1,7 @@
 """Reads one manifest of a request: what it is, what is wrong with it, and what may be sent."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,19 +67,26 @@ def read_manifest(
         return None
     draft = Draft(at, kind, manifest, frozenset(reader.unread))
     _fill_in(draft, harden=harden)
-    found = Report()
-    _check(draft, namespace, found)
-    retell(found, draft.unread, report)
+    with telling(report, unless=draft.unread) as found:
+        _check(draft, namespace, found)
     if "metadata" in manifest:
         manifest["metadata"]["namespace"] = namespace
     return draft
 
 
-def retell(found: Report, unread: frozenset[str], report: Report) -> None:
-    """Add to the report what rules have found, but for what they say of a value not read."""
-    for fault in found.faults:
-        if unread.isdisjoint(_prefixes(fault.path)):
-            report.refuse(fault.path, fault.message, fault.fix)
+@contextmanager
+def telling(report: Report, *, unless: frozenset[str]) -> Iterator[Report]:
+    """Yield a report for rules to fill; the other one is told what they find, even if too much.
+
+    What they say of a value that was not read (its pointer is in unless) is left out.
+    """
+    found = Report()
+    try:
+        yield found
+    finally:
+        for fault in found.faults:
+            if unless.isdisjoint(_prefixes(fault.path)):
+                report.refuse(fault.path, fault.message, fault.fix)
 
 
 def _prefixes(pointer: str) -> Iterator[str]:

@@ -180,3 +180,26 @@ def test_d01_a_body_full_of_faults_is_told_quickly() -> None:
         admit(manifests, friend_id="alice", tier=TIERS["default"])
     assert len(refusal.value.faults) == MOST_FAULTS
     assert "3000 faults" in refusal.value.message
+
+
+FULL: dict[str, Manifest] = {
+    "data": {**create_config_map_manifest("full"), "data": {f"!{n}": "" for n in range(4000)}},
+    "annotations": {
+        **create_deployment_manifest(pod={"hostNetwork": True}),
+        "metadata": {"name": "full", "annotations": {f"a/b/{n}": "" for n in range(4000)}},
+    },
+    "labels": {
+        "kind": "Service",
+        "metadata": {"name": "full", "labels": {f"-{n}": "" for n in range(4000)}},
+    },
+}
+
+
+@pytest.mark.parametrize("name", FULL)
+@pytest.mark.parametrize("place", ["alone", "first", "last"])
+def test_d01_a_manifest_full_of_faults_is_refused(name: str, place: str) -> None:
+    others = [create_config_map_manifest("other"), {"kind": "Pod"}]
+    bodies = {"alone": [FULL[name]], "first": [FULL[name], *others], "last": [*others, FULL[name]]}
+    refusal = refusal_of(bodies[place])
+    assert refusal is not None
+    assert len(refusal.faults) == MOST_FAULTS
