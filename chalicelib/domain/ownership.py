@@ -22,12 +22,14 @@ def require_ours(namespace: JsonObject | None, friend: Friend) -> None:
 
     Raises Conflict. An absent namespace is fine: there is nothing to adopt.
     """
-    if namespace is None:
-        return
-    metadata = namespace["metadata"]
-    if metadata.get("deletionTimestamp"):
+    if namespace is not None and namespace["metadata"].get("deletionTimestamp"):
         raise namespace_terminating()
-    if not is_of(namespace, friend):
+    require_no_others(namespace, friend)
+
+
+def require_no_others(namespace: JsonObject | None, friend: Friend) -> None:
+    """Refuse to look into a namespace that is not this friend's. Raises Conflict."""
+    if namespace is not None and not is_of(namespace, friend):
         msg = (
             f"The namespace {friend.namespace} exists, and its label {UID_LABEL} is missing or "
             "another registration's. Ask an admin to put the label back where it is this friend's, "

@@ -9,8 +9,9 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.ingress_routes import route_problem
 from chalicelib.domain.kinds import ObjectRef
-from chalicelib.domain.model import Friend
+from chalicelib.domain.model import Friend, JsonObject
 from chalicelib.domain.namespace import QUOTA_NAME
+from chalicelib.domain.ownership import require_no_others
 from chalicelib.domain.pod_logs import choose_container, require_log
 from chalicelib.domain.summaries import (
     explain,
@@ -24,7 +25,7 @@ from chalicelib.domain.summaries import (
     well_formed,
 )
 from chalicelib.ports import Cluster, Clusters, LogQuery, SecretSummary
-from chalicelib.services.concurrency import side_by_side
+from chalicelib.services.concurrency import both, side_by_side
 from chalicelib.services.reads import get_as_list
 
 if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
@@ -64,13 +65,18 @@ class Log:
 
 @dataclass(frozen=True)
 class Namespaces:
-    """Reads of a friend's namespace, and the removal of a deployment."""
+    """Reads of a friend's namespace, and the removal of a deployment.
+
+    All raise Conflict (namespace_not_ours) where the namespace is not this friend's.
+    """
 
     clusters: Clusters
 
     def list_pods(self, friend: Friend, deadline: Deadline) -> "list[objects.Pod]":
         """Return the pods' lines."""
-        pods = self._open(friend, deadline).list_all(kinds.POD, friend.namespace)
+        cluster = self._open(friend, deadline)
+        own = partial(_read_own, cluster, friend)
+        _, pods = both(own, partial(cluster.list_all, kinds.POD, friend.namespace))
         with well_formed():
             return [summarise_pod(pod) for pod in pods]
 
@@ -79,7 +85,8 @@ class Namespaces:
         cluster = self._open(friend, deadline)
         quota = ObjectRef(kinds.RESOURCE_QUOTA, QUOTA_NAME, friend.namespace)
         reads = [partial(cluster.list_all, kind, friend.namespace) for kind in _STATUS_KINDS]
-        *listed, quotas = side_by_side([*reads, partial(get_as_list, cluster, quota)])
+        reads += [partial(get_as_list, cluster, quota)]
+        _, *listed, quotas = side_by_side([partial(_read_own, cluster, friend), *reads])
         pods, services, deployments, jobs, cron_jobs, routes, events = listed
         with well_formed():
             return {
@@ -98,7 +105,10 @@ class Namespaces:
 
     def list_secrets(self, friend: Friend, deadline: Deadline) -> list[SecretSummary]:
         """Return what the Secrets are called and which keys they have; never a value."""
-        return self._open(friend, deadline).list_secrets(friend.namespace)
+        cluster = self._open(friend, deadline)
+        own = partial(_read_own, cluster, friend)
+        _, secrets = both(own, partial(cluster.list_secrets, friend.namespace))
+        return secrets
 
     def read_log(self, friend: Friend, request: LogRequest, deadline: Deadline) -> Log:
         """Return the end of a container's log; the first container's where none is named.
@@ -107,7 +117,8 @@ class Namespaces:
         the container has not started.
         """
         cluster = self._open(friend, deadline)
-        pod = cluster.get(ObjectRef(kinds.POD, request.pod, friend.namespace))
+        ref = ObjectRef(kinds.POD, request.pod, friend.namespace)
+        _, pod = both(partial(_read_own, cluster, friend), partial(cluster.get, ref))
         if pod is None:
             msg = "There is no pod with this name. GET /api/friends/<id>/namespace/pods lists them."
             raise NotFound(msg, code="pod_not_found")
@@ -120,8 +131,9 @@ class Namespaces:
 
     def delete_deployment(self, friend: Friend, name: str, deadline: Deadline) -> None:
         """Delete a deployment and its pods. Raises NotFound when there is none."""
-        ref = ObjectRef(kinds.DEPLOYMENT, name, friend.namespace)
-        if not self._open(friend, deadline).delete(ref):
+        cluster = self._open(friend, deadline)
+        _read_own(cluster, friend)
+        if not cluster.delete(ObjectRef(kinds.DEPLOYMENT, name, friend.namespace)):
             msg = (
                 "There is no deployment with this name; GET /api/friends/<id>/namespace/status "
                 "lists them."
@@ -130,3 +142,11 @@ class Namespaces:
 
     def _open(self, friend: Friend, deadline: Deadline) -> Cluster:
         return self.clusters.open(friend.cluster, deadline)
+
+
+def _read_own(cluster: Cluster, friend: Friend) -> list[JsonObject]:
+    """Return the friend's namespace, or nothing where it is not there: then it holds nothing."""
+    found = get_as_list(cluster, ObjectRef(kinds.NAMESPACE, friend.namespace))
+    for namespace in found:
+        require_no_others(namespace, friend)
+    return found

@@ -118,6 +118,32 @@ def test_h03_a_namespace_that_lost_our_uid_is_left_alone(
     assert {request.method for request in kube.requests} == {"GET"}
 
 
+@pytest.mark.parametrize(
+    "look", ["namespace/pods", "namespace/status", "namespace/logs/web", "secrets"]
+)
+def test_h03_a_namespace_that_is_not_the_friends_is_not_looked_into(
+    alice: Api, cluster: ClusterClient, look: str
+) -> None:
+    cluster.create(create_pod("web"))
+    wait_until(lambda: alice.get(f"/api/friends/alice/{look}").status == 200)
+    labels = {"friends-api/uid": "somebody-else"}
+    cluster.merge("/api/v1/namespaces/friend-alice", {"metadata": {"labels": labels}})
+    answer = alice.get(f"/api/friends/alice/{look}")
+    assert (answer.status, answer.json["code"]) == (409, "namespace_not_ours")
+
+
+def test_h03_nothing_is_deleted_in_a_namespace_that_is_not_the_friends(
+    alice: Api, cluster: ClusterClient, kube: ClusterDouble
+) -> None:
+    cluster.apply(create_deployment("web"))
+    labels = {"friends-api/uid": "somebody-else"}
+    cluster.merge("/api/v1/namespaces/friend-alice", {"metadata": {"labels": labels}})
+    kube.requests.clear()
+    answer = alice.delete("/api/friends/alice/namespace/deployments/web")
+    assert (answer.status, answer.json["code"]) == (409, "namespace_not_ours")
+    assert {request.method for request in kube.requests} == {"GET"}
+
+
 def test_h05_a_terminating_namespace_is_waited_for(
     alice: Api, cluster: ClusterClient, kube: ClusterDouble
 ) -> None:
@@ -258,7 +284,7 @@ def test_f01_only_the_names_of_a_mapping_are_keys(
     alice: Api, kube: ClusterDouble, data: Any, keys: list[str]
 ) -> None:
     secret = {"metadata": {"name": "db"}, "type": "Opaque", "data": data}
-    kube.fail_next(status=200, body={"metadata": {}, "items": [secret]})
+    kube.fail_next(status=200, body={"metadata": {}, "items": [secret]}, match="/secrets")
     answer = alice.get(SECRETS)
     assert answer.json[0]["keys"] == keys
     assert "canary" not in answer.text

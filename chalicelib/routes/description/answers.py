@@ -13,6 +13,7 @@ from chalicelib.routes.description.errors import (
     CLUSTER,
     DNS,
     NAMESPACE,
+    OWN,
     STALE,
     STAYING,
     TABLE,
@@ -152,7 +153,8 @@ ANSWERS: Final[Mapping[str, Answers]] = {
         merge(STALE, {403: ("forbidden",), 404: ("relationship_not_found",)}),
     ),
     "list_secrets": Answers(
-        (Reply(200, "The Secrets' names, types and keys.", list[shown_work.Secret]),), CLUSTER
+        (Reply(200, "The Secrets' names, types and keys.", list[shown_work.Secret]),),
+        merge(OWN, CLUSTER),
     ),
     "provision": Answers(
         (Reply(200, "What became of each object.", shown_work.Provisioned),),
@@ -263,9 +265,10 @@ ANSWERS: Final[Mapping[str, Answers]] = {
         ),
         {404: ("operation_not_found",)},
     ),
-    "list_pods": Answers((Reply(200, "The pods.", list[shown_objects.Pod]),), CLUSTER),
+    "list_pods": Answers((Reply(200, "The pods.", list[shown_objects.Pod]),), merge(OWN, CLUSTER)),
     "status": Answers(
-        (Reply(200, "Everything about the namespace.", shown_objects.NamespaceStatus),), CLUSTER
+        (Reply(200, "Everything about the namespace.", shown_objects.NamespaceStatus),),
+        merge(OWN, CLUSTER),
     ),
     "read_log": Answers(
         (
@@ -277,6 +280,7 @@ ANSWERS: Final[Mapping[str, Answers]] = {
             ),
         ),
         merge(
+            OWN,
             CLUSTER,
             {
                 404: ("pod_not_found", "container_not_found", "previous_log_not_found"),
@@ -286,6 +290,6 @@ ANSWERS: Final[Mapping[str, Answers]] = {
     ),
     "delete_deployment": Answers(
         (Reply(200, "It and its pods go.", shown.Ok),),
-        merge(CLUSTER, WRITES, {404: ("deployment_not_found",)}),
+        merge(OWN, CLUSTER, WRITES, {404: ("deployment_not_found",)}),
     ),
 }

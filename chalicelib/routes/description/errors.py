@@ -39,6 +39,7 @@ FRIEND: Final[Codes] = {403: ("relationship_required",), 404: ("friend_not_found
 WORKSPACE: Final[Codes] = {502: ("s3_failed",), 503: ("s3_busy", "s3_unreachable")}
 STAYING: Final[Codes] = {409: ("friend_deleting",)}
 STALE: Final[Codes] = {409: ("busy",)}
+OWN: Final[Codes] = {409: ("namespace_not_ours",)}
 NAMESPACE: Final[Codes] = {409: ("namespace_not_ours", "namespace_terminating")}
 CLUSTER: Final[Codes] = {
     404: ("object_not_found",),
