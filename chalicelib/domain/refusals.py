@@ -68,7 +68,7 @@ def explain_quota(text: str) -> Trouble | None:
     name = f" {quota['name']}" if quota else ""
     msg = (
         f"The friend's quota{name} admits no more of this{figures}. "
-        "Delete what is not needed, or ask for less."
+        "Ask for less, delete a Deployment that is not needed, or ask an admin to delete the rest."
     )
     return Trouble("quota_exceeded", msg)
 

@@ -14,9 +14,10 @@ JsonPatch = list[dict[str, object]]
 
 
 class ErrorDetail(TypedDict):
-    """One fault. path is a JSON pointer into the body, ?name, path:name, or a header's name.
+    """One fault, its place, and where there is one, what mends it.
 
-    fix, where there is one, is a JSON Patch (RFC 6902) that mends the body.
+    path is a JSON pointer into the body, ?name, path:name, a header's name, or the <Kind>/<name> of
+    an object that the cluster refuses. fix is a JSON Patch (RFC 6902) of the body.
     """
 
     path: str
@@ -69,7 +70,8 @@ class Friend(Contact):
     phase: Annotated[
         Phase,
         "Whether namespace and profile are as recorded: provisioning (not made yet), ready, "
-        "degraded (reconciliation mends it), or deleting (nothing new is accepted).",
+        "degraded (something that is not the API's is in the way: ask an admin), or deleting "
+        "(nothing new is accepted).",
     ]
     cluster: str
 

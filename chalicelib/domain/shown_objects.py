@@ -91,7 +91,10 @@ class RouteTarget(TypedDict):
 
 
 class IngressRoute(RouteTarget):
-    """A route from a host name to a Service. problem says why it leads nowhere."""
+    """A route from a host name to a Service. problem says what its Service lacks.
+
+    Whether a visitor reaches a pod, the list of exposures says.
+    """
 
     problem: str | None
 

@@ -69,7 +69,7 @@ class OperationState(TypedDict):
 
 
 class Operation(OperationState):
-    """An accepted operation. url is where to look again."""
+    """An accepted operation. url is where to look again: a path below the server's URL."""
 
     id: str
     url: str

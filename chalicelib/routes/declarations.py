@@ -13,7 +13,8 @@ _WHOLE_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,63}")
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x2b\x2d-\x7e]*"'
 _TAGS: Final = re.compile(rf"\*|{_TAG}(?:[ \t]*,[ \t]*{_TAG})*")
-_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+# One that is never closed takes the rest along: each part is optional, so nothing is read twice.
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.?)*"?')
 
 
 def path_text(name: str, rule: Rule, description: str) -> Parameter[str]:

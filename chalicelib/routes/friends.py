@@ -139,13 +139,18 @@ def _identity(request: Request) -> Identity | None:
     return request.get(given[0])
 
 
+_SPELLING: Final = dict.fromkeys(
+    (Platform.SIGNAL, Platform.WHATSAPP), " (a phone in any punctuation)"
+)
+
+
 def _identity_parameter(platform: Platform) -> Parameter[Identity | None]:
     rule = PLATFORM_IDS[platform]
     return Parameter(
         platform.field,
         Place.QUERY,
         Rule(partial(_identity_fault, rule), rule.schema),
-        f"Find the friend with this {platform.field} (a phone in any punctuation); alone.",
+        f"Find the friend with this {platform.field}{_SPELLING.get(platform, '')}; alone.",
         partial(parse_identity, platform),
         None,
     )

@@ -130,5 +130,6 @@ def _log_request(request: Request) -> LogRequest:
 
 
 def _wants_text(request: Request) -> bool:
-    accepted = (request.header("Accept") or "").split(",")[0]
+    # Several lines are one list: RFC 9110, 5.3.
+    accepted = ",".join(request.headers.get("accept", ())).split(",")[0]
     return accepted.partition(";")[0].strip().lower() == _PLAIN_TEXT

@@ -132,7 +132,9 @@ class Executor:
             code=error.code,
         )
 
-    def judge(self, operation: Operation, found: Sequence[Found]) -> Executed:
+    def judge(
+        self, operation: Operation, found: Sequence[Found], *, dry_run: bool = False
+    ) -> Executed:
         """Return how the operation stands after its manifests were sent, as far as they were."""
         results = tuple(None if isinstance(each, ApiError) else each for each in found)
         operation = replace(operation, results=results)
@@ -143,7 +145,8 @@ class Executor:
         if failed:
             msg = (
                 f"{failed} of {len(results)} objects failed: results has the reason of each. "
-                "Correct these and apply them again; whatever did not fail stands."
+                "Correct these and apply them again; "
+                f"{'nothing was applied' if dry_run else 'whatever did not fail stands'}."
             )
             return Executed(self.refuse(operation, Refused(msg, code="objects_refused")))
         moment = timestamp(self.now())

@@ -102,7 +102,7 @@ class Operations:
             dry_run=True,
         )
         operation = self._build(record, wanted, principal.name)
-        executed = self.executor.judge(operation, sending.send(operation.results))
+        executed = self.executor.judge(operation, sending.send(operation.results), dry_run=True)
         if executed.error is not None:
             raise executed.error
         return executed.operation

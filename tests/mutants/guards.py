@@ -35,7 +35,6 @@ MODULES: Final = (
 # would have to change with it.
 _NO_GUARDS: Final = {
     "containers": "_LISTS",
-    "declarations": "PREFER",
     "domains": "_KNOWN",
     "environment": "_SOURCES",
     "events": "_KNOWN _SCHEDULE",
@@ -51,6 +50,7 @@ _NO_GUARDS: Final = {
     "quantities": "_SHOWN_IN _SUFFIXES",
     "references": "_DIVISORS _IN_BOTH _IN_VARIABLES _IN_VOLUMES",
     "refusals": "REFUSED _METADATA",
+    "routes/declarations": "PREFER",
     "rules": "ANY_TEXT",
     "scalars": "_FLAGS",
     "schedules": "_FIELDS _LONGEST_MONTHS _MACROS",
@@ -214,7 +214,8 @@ class _Cutter(ast.NodeTransformer):
             self.generic_visit(value)
             return value
         self.generic_visit(value)
-        exempt = _NO_GUARDS.get(Path(self._path).stem, "").split()
+        tables = (each for key, each in _NO_GUARDS.items() if self._path.endswith(f"/{key}.py"))
+        exempt = next(tables, "").split()
         return value if target in exempt else self._entries(value)
 
     def _entries(self, table: ast.expr) -> ast.expr:

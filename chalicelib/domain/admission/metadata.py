@@ -30,12 +30,15 @@ _APP_LABELS: Final = frozenset(
 # Kubernetes' own, and those by which widespread controllers change a pod or hand it identities.
 _ACTED_UPON: Final = (
     *("kubernetes.io", "k8s.io", "x-k8s.io", "istio.io", "linkerd.io"),
-    *("workload.identity", "admission.datadoghq.com"),
+    *("workload.identity", "admission.datadoghq.com", "kuma.io", "argoproj.io"),
+    "eks.amazonaws.com",
 )
 # Noted by packagers for themselves: a change of it restarts the pods, which is what it is for.
 _HARMLESS_ANNOTATIONS: Final = frozenset({_APP_PREFIX, "checksum"})
-_SET_BY_CONTROLLERS: Final = frozenset(
+_CONTROLLERS_OWN: Final = frozenset(
     {
+        # AAD Pod Identity hands a cloud identity to whoever has it.
+        "aadpodidbinding",
         "controller-revision-hash",
         "controller-uid",
         "job-name",
@@ -110,7 +113,7 @@ def is_reserved(key: str) -> bool:
     """Whether a label means something to us, to Kubernetes or to its controllers."""
     prefix, slash, _ = key.lower().rpartition("/")
     if not slash:
-        return key in _SET_BY_CONTROLLERS
+        return key in _CONTROLLERS_OWN
     if prefix == _OWN_PREFIX:
         return True
     return _is_acted_upon(prefix) and key not in _APP_LABELS

@@ -79,7 +79,7 @@ def find_unready(pod: JsonObject) -> Trouble | None:
             name = str(status["name"])
             msg = (
                 f"Container {cut(name, _LONGEST_VALUE)} runs, and is not ready yet. If that lasts, "
-                f"look at its readinessProbe and its log: GET {_log_path(pod, name)}."
+                f"GET {_log_path(pod, name)} shows its log; look at its readinessProbe too."
             )
             return Trouble("not_ready", msg)
     return None
@@ -107,7 +107,7 @@ def _explain_crash(pod: JsonObject, status: JsonObject, ended: JsonObject) -> st
     if ended.get("exitCode") == 0:
         return f"{told} A Deployment's container has to keep running: a Job's may end."
     previous = "&previous=true" if "waiting" in status["state"] else ""
-    advice = _ENDINGS.get(reason) or f"Its log says why: GET {_log_path(pod, name)}{previous}."
+    advice = _ENDINGS.get(reason) or f"GET {_log_path(pod, name)}{previous} shows its log."
     return f"{told} {advice}"
 
 

@@ -14,7 +14,8 @@ ABOUT: Final[JsonObject] = {
         "says what to do next), code (stable), details (every fault, with its place and, where "
         "there is one, the JSON Patch that mends it) and request_id. What may work in a moment "
         "comes with Retry-After. A parameter or field that is not known is refused.\n\n"
-        "Link, Location and url lead on; the first two are relative to the URL that was asked. "
+        "Link, Location and url lead on: the first two are relative to the URL that was asked, "
+        "and url is a path to append to the server's URL (servers). "
         "Answers may gain fields: ignore what you do not know. 500 is always a bug. A path or "
         "method that is not here is answered by the gateway: 404 (route_not_found), 403 or 405."
     ),

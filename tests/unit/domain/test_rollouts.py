@@ -240,8 +240,8 @@ def test_without_the_name_of_the_replica_set_the_newest_pods_are_the_current_one
     ("state", "words"),
     [
         (CRASH, "exit code 3 (Error)"),
-        (CRASH, "GET /api/friends/<id>/namespace/logs/web-new-x?container=web&previous=true."),
-        (ended(1), "GET /api/friends/<id>/namespace/logs/web-new-x?container=web."),
+        (CRASH, "GET /api/friends/<id>/namespace/logs/web-new-x?container=web&previous=true shows"),
+        (ended(1), "GET /api/friends/<id>/namespace/logs/web-new-x?container=web shows"),
         (ended(137, "OOMKilled"), "raise the limit"),
         (ended(128, "StartError"), "correct command"),
         (ended(1, "<b>no word</b>"), "ended with exit code 1."),
