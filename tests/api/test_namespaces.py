@@ -325,6 +325,20 @@ def test_e02_e03_a_log_is_bounded_in_lines_and_bytes_and_never_followed(
         assert "follow" not in parameters
 
 
+@pytest.mark.parametrize(
+    ("accept", "is_text"),
+    [(["text/plain", "*/*"], True), (["application/json", "text/plain"], False)],
+)
+def test_two_lines_of_what_is_accepted_are_one_list(
+    alice: Api, cluster: ClusterClient, accept: list[str], is_text: bool
+) -> None:
+    cluster.create(create_pod("web"))
+    wait_until(lambda: alice.get(PODS).json[0]["ready"])
+    answer = alice.get(f"{LOGS}/web", headers={"Accept": accept})
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/plain") is is_text
+
+
 def test_f06_logs_as_text_are_text_and_nothing_else(alice: Api, cluster: ClusterClient) -> None:
     cluster.create(create_pod("web"))
     wait_until(lambda: alice.get(PODS).json[0]["ready"])

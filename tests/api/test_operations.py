@@ -157,8 +157,13 @@ def test_a13_a_fields_other_manager_is_reported_and_not_forced(
     theirs = config_map("theirs")
     theirs["metadata"]["namespace"] = "friend-alice"
     cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", **theirs})
-    answer = api.post(APPLY, [config_map("ours"), config_map("2", name="other")])
+    both = [config_map("ours"), config_map("2", name="other")]
+    rehearsed = api.post(f"{APPLY}?dry_run=true", both)
+    assert (rehearsed.status, rehearsed.json["code"]) == (422, "objects_refused")
+    assert rehearsed.json["error"].endswith("nothing was applied.")
+    answer = api.post(APPLY, both)
     assert (answer.status, answer.json["code"]) == (422, "objects_refused")
+    assert answer.json["error"].endswith("whatever did not fail stands.")
     failed, applied = answer.json["results"]
     assert (failed["status"], failed["code"]) == ("failed", "field_conflict")
     assert ".data.value" in failed["error"]

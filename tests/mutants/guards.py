@@ -32,8 +32,8 @@ MODULES: Final = (
     *(_PRODUCT / part / f"{name}.py" for part in _NAMED for name in _NAMED[part].split()),
 )
 # Tables that allow, name, word or dispatch: without an entry less is let through, or another table
-# would have to change with it.
-_NO_GUARDS: Final = {
+# would have to change with it. By the end of the module's path.
+NO_GUARDS: Final = {
     "containers": "_LISTS",
     "domains": "_KNOWN",
     "environment": "_SOURCES",
@@ -214,7 +214,7 @@ class _Cutter(ast.NodeTransformer):
             self.generic_visit(value)
             return value
         self.generic_visit(value)
-        tables = (each for key, each in _NO_GUARDS.items() if self._path.endswith(f"/{key}.py"))
+        tables = (each for key, each in NO_GUARDS.items() if self._path.endswith(f"/{key}.py"))
         exempt = next(tables, "").split()
         return value if target in exempt else self._entries(value)
 

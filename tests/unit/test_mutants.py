@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.mutants import guards
-from tests.mutants.guards import MODULES, ROOT, compile_without, find_guards
+from tests.mutants.guards import MODULES, NO_GUARDS, ROOT, compile_without, find_guards
 
 SOURCE = """
 LIMITS = {"low": 1, "high": 2}
@@ -78,7 +78,7 @@ def test_the_product_compiles_without_any_one_guard(path: Path) -> None:
 
 
 def test_what_is_no_guard_is_a_table_that_exists() -> None:
-    for key, names in guards._NO_GUARDS.items():  # noqa: SLF001 - the list is to be held to the code
+    for key, names in NO_GUARDS.items():
         (path,) = (each for each in MODULES if each.as_posix().endswith(f"/{key}.py"))
         assigned = {
             ast.unparse(each.targets[0] if isinstance(each, ast.Assign) else each.target)

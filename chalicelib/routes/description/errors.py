@@ -40,7 +40,7 @@ WORKSPACE: Final[Codes] = {502: ("s3_failed",), 503: ("s3_busy", "s3_unreachable
 STAYING: Final[Codes] = {409: ("friend_deleting",)}
 STALE: Final[Codes] = {409: ("busy",)}
 OWN: Final[Codes] = {409: ("namespace_not_ours",)}
-NAMESPACE: Final[Codes] = {409: ("namespace_not_ours", "namespace_terminating")}
+NAMESPACE: Final[Codes] = {409: (*OWN[409], "namespace_terminating")}
 CLUSTER: Final[Codes] = {
     404: ("object_not_found",),
     502: ("cluster_auth", "cluster_failed", "cluster_forbidden", "cluster_misconfigured"),
