@@ -67,8 +67,8 @@ class Operation:
 
     results has one entry for each manifest, or for each step of a deletion, None until it is known.
     request is the idempotency record of the POST that made it. attempts counts the starts since the
-    last object that was done. applied_at is set when nothing is left to send. Times are ISO 8601,
-    UTC.
+    last object that was done, and given_up tells that it failed because there were too many of
+    them. applied_at is set when nothing is left to send. Times are ISO 8601, UTC.
     """
 
     id: str
@@ -88,6 +88,7 @@ class Operation:
     finished_at: str | None = None
     error: str | None = None
     code: str | None = None
+    given_up: bool = False
 
     @property
     def is_watched(self) -> bool:

@@ -326,6 +326,7 @@ def _progress(operation: Operation) -> Item:
         "finished_at": operation.finished_at,
         "error": operation.error,
         "code": operation.code,
+        "given_up": operation.given_up or None,
         "expires_at": _expires_at(operation),
     }
     return progress | {name: value for name, value in later.items() if value is not None}
@@ -426,4 +427,5 @@ def _read(item: Item) -> Operation:
         finished_at=item.get("finished_at"),
         error=item.get("error"),
         code=item.get("code"),
+        given_up=item.get("given_up", False),
     )

@@ -26,7 +26,7 @@ def run_operation(worker: Worker, event: Any, context: Any) -> JsonObject:  # no
     event is {"friend_id", "operation_id"}. Safe to deliver twice, late or by hand: what the event
     asks for is looked up, never taken from it. A bad event, and one about something that is gone,
     gets an error as its answer; what a repeat may mend is raised (Interrupted), so that Lambda
-    repeats it and in the end hands it to the on-failure destination.
+    repeats it and in the end hands it to the on-failure destination. So is what was given up.
     """
     request_id = _begin(context)
     try:

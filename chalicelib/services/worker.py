@@ -5,7 +5,8 @@ Events come twice, late, out of order or never; the friend's row alone says what
     claim ──▶ start ──▶ execute ──▶ finish ──▶ (the next one) ──▶ follow the event's own
       │                    ├─ no time: release, a fresh invocation goes on
       │                    └─ an upstream fails: Interrupted; Lambda repeats, the third time it is
-      │                       given up, so that it blocks nobody
+      │                       given up, so that it blocks nobody. From then on its event fails
+      │                       whenever it is delivered, so that it becomes a dead letter
       └─ held by another: wait until the lease is free or runs out
 """
 
@@ -56,7 +57,8 @@ class Worker:
         """Run what is pending of the friend's, and return how the named operation stands.
 
         Safe to repeat, concurrently too. Raises NotFound when the friend or the operation is
-        gone, and Interrupted when the event has to be delivered again.
+        gone, and Interrupted when the event has to be delivered again, or the named operation was
+        given up.
         """
         if deadline.remaining_seconds < 2 * _ENOUGH_SECONDS:
             # Handing on from here would go on for ever.
@@ -81,6 +83,8 @@ class Worker:
             if claim.queue.lease_owner == owner:
                 self._drain(claim, self._turn(claim, owner, deadline), identifier)
             operation = self._find(claim.friend, identifier)
+            if operation.given_up:
+                raise Interrupted(operation.code)
             if operation.is_lost:
                 # It was being watched: nothing else looks at what is not in the line any more.
                 self.store.record(self._close(operation))
@@ -128,7 +132,7 @@ class Worker:
 
     def _drain(self, claim: Claim, turn: Turn, identifier: str) -> None:
         """Run what is pending, in order. Raises OutOfTurn, LeaseLost and Interrupted."""
-        friend, sequence, gave_up = claim.friend, claim.queue.finished, ""
+        friend, sequence = claim.friend, claim.queue.finished
         more = True
         while more:
             sequence += 1
@@ -138,15 +142,14 @@ class Worker:
                 self._delete(operation, turn)
                 break
             if operation is not None:
-                operation, code = self._settle(operation, turn)
+                operation = self._settle(operation, turn)
                 turn.ran_at = operation.applied_at or operation.finished_at
-                gave_up = gave_up or code
             more = self.store.finish(friend, sequence, operation, turn.owner, keep=True)
-            if operation is not None and operation.is_watched and operation.id != identifier:
-                # The event that it came with may be lost; two that watch it do no harm.
+            if operation is None or operation.id == identifier:
+                continue
+            if operation.is_watched or operation.given_up:
+                # The event that it came with may be lost, or over; two do no harm.
                 hand_on(self.dispatcher, operation)
-        if gave_up:
-            raise Interrupted(gave_up)
 
     def _delete(self, operation: Operation, turn: Turn) -> None:
         """Run the friend's last operation. It is never given up: the friend is to be gone."""
@@ -156,30 +159,30 @@ class Worker:
             self.store.release(turn.friend, turn.owner)
             raise
 
-    def _settle(self, operation: Operation, turn: Turn) -> tuple[Operation, str]:
-        """Return the operation with nothing left to send, and why it was given up, if it was."""
+    def _settle(self, operation: Operation, turn: Turn) -> Operation:
+        """Return the operation with nothing left to send. Raises OutOfTurn and Interrupted."""
 
         def keep(position: int, result: JsonObject) -> None:
             self.store.checkpoint(operation, position, result, turn.owner)
 
         if operation.is_lost:
             # Its row is damaged: that holds up neither those behind it nor the friend's deletion.
-            return self._close(operation), ""
+            return self._close(operation)
         if turn.friend.phase is Phase.DELETING:
-            return self.executor.refuse(operation, friend_deleting()), ""
+            return self.executor.refuse(operation, friend_deleting())
         if operation.attempts > _MOST_ATTEMPTS:
             # Whoever began it did not come to an end: it was killed, each time.
-            return self.executor.refuse(operation, _not_survived()), "gave_up"
+            return self._give_up(operation, _not_survived())
         executed = self._try(operation, turn, keep)
         if executed.is_complete:
-            return executed.operation, ""
+            return executed.operation
         if executed.error is None:
             self.store.release(turn.friend, turn.owner)
             raise OutOfTurn
         if operation.attempts < _MOST_ATTEMPTS:
             # The lease is left to run out: until then, nobody troubles the upstream again.
             raise Interrupted(executed.error.code) from executed.error
-        return self.executor.refuse(executed.operation, executed.error), executed.error.code
+        return self._give_up(executed.operation, executed.error)
 
     def _try(
         self, operation: Operation, turn: Turn, keep: Callable[[int, JsonObject], None]
@@ -194,6 +197,9 @@ class Worker:
             _log.exception("unexpected error", extra={"operation": operation.id})
             msg = "Something went wrong inside the API. Report the operation's id to an admin."
             return Executed(operation, UpstreamFailed(msg, code="internal_error"))
+
+    def _give_up(self, operation: Operation, error: ApiError) -> Operation:
+        return replace(self.executor.refuse(operation, error), given_up=True)
 
     def _close(self, operation: Operation) -> Operation:
         return replace(operation, finished_at=timestamp(self.now()))

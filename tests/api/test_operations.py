@@ -382,7 +382,43 @@ def test_k03_a_poison_operation_is_given_up_and_blocks_nobody(
     assert (read(api, poison)["status"], read(api, poison)["code"]) == ("failed", "cluster_failed")
     assert read(api, fine)["status"] == "succeeded"
     assert read(api, fine)["results"][0]["name"] == "other"
-    assert api.run_operation(event)["operation"]["status"] == "failed"
+
+
+def test_k03_an_event_of_what_was_given_up_fails_whenever_it_is_delivered(
+    api: Api, invocations: list[Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass may have sent a second event, and that one's first delivery be the third attempt."""
+    poison = apply_async(api, "poison")
+    event = invocations[0]
+    monkeypatch.setattr(_OpenCluster, "apply", refuse_settings)
+    for _ in range(3):
+        with pytest.raises(Interrupted, match=r"^cluster_failed$"):
+            api.run_operation(event)
+        clock.pass_seconds(60)
+    given_up = read(api, poison)
+    assert given_up["status"] == "failed"
+    with pytest.raises(Interrupted, match=r"^cluster_failed$"):
+        api.run_operation(event)
+    assert read(api, poison) == given_up
+
+
+def test_k03_what_is_given_up_on_the_way_to_another_gets_an_event_that_fails(
+    api: Api, invocations: list[Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison = apply_async(api, "poison")
+    fine = api.post(APPLY, config_map("fine", name="other"), headers=ASYNC).json["operation"]
+    event = invocations.pop()
+    invocations.clear()
+    monkeypatch.setattr(_OpenCluster, "apply", refuse_settings)
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            api.run_operation(event)
+        clock.pass_seconds(60)
+    assert api.run_operation(event)["operation"]["id"] == fine["id"]
+    assert read(api, poison)["status"] == "failed"
+    assert [each["operation_id"] for each in invocations] == [poison["id"]]
+    with pytest.raises(Interrupted, match=r"^cluster_failed$"):
+        api.run_operation(invocations.pop())
 
 
 APPLY_FOR_REAL = _OpenCluster.apply
