@@ -160,6 +160,8 @@ def _quota(tier: Tier, _: ClusterLayout) -> tuple[str, JsonObject]:
         "requests.memory": tier.quota_memory,
         "limits.cpu": tier.quota_cpu,
         "limits.memory": tier.quota_memory,
+        # Who fills a node's disk has the pods of others evicted.
+        "limits.ephemeral-storage": tier.quota_storage,
         "pods": str(tier.pods),
         "persistentvolumeclaims": str(tier.volume_claims),
     }
@@ -170,11 +172,15 @@ def _quota(tier: Tier, _: ClusterLayout) -> tuple[str, JsonObject]:
 def _limit_range(tier: Tier, _: ClusterLayout) -> tuple[str, JsonObject]:
     limit = {
         "type": "Container",
-        "default": {"cpu": tier.default_cpu, "memory": tier.default_memory},
-        "defaultRequest": {"cpu": tier.request_cpu, "memory": tier.request_memory},
-        "max": {"cpu": tier.max_cpu, "memory": tier.max_memory},
+        "default": _resources(tier.default_cpu, tier.default_memory, tier.default_storage),
+        "defaultRequest": _resources(tier.request_cpu, tier.request_memory, tier.request_storage),
+        "max": _resources(tier.max_cpu, tier.max_memory, tier.max_storage),
     }
     return "friend-limits", {"spec": {"limits": [limit]}}
+
+
+def _resources(cpu: str, memory: str, storage: str) -> JsonObject:
+    return {"cpu": cpu, "memory": memory, "ephemeral-storage": storage}
 
 
 def _network_policy(_: Tier, layout: ClusterLayout) -> tuple[str, JsonObject]:

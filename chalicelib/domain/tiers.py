@@ -9,18 +9,23 @@ class Tier:
     """The figures of one tier, as Kubernetes quantities in their canonical spelling.
 
     Canonical matters: the API server keeps what we write, so comparing needs no arithmetic.
+    storage is ephemeral-storage: what a container writes to its node's disk, emptyDir included.
     """
 
     quota_cpu: str
     quota_memory: str
+    quota_storage: str
     pods: int
     volume_claims: int
     default_cpu: str
     default_memory: str
+    default_storage: str
     request_cpu: str
     request_memory: str
+    request_storage: str
     max_cpu: str
     max_memory: str
+    max_storage: str
     object_counts: dict[str, int] = field(default_factory=dict)
 
 
@@ -28,14 +33,18 @@ TIERS: Final = {
     "default": Tier(
         quota_cpu="500m",
         quota_memory="512Mi",
+        quota_storage="3Gi",
         pods=3,
         volume_claims=2,
         default_cpu="100m",
         default_memory="64Mi",
+        default_storage="512Mi",
         request_cpu="50m",
         request_memory="32Mi",
+        request_storage="64Mi",
         max_cpu="500m",
         max_memory="256Mi",
+        max_storage="1Gi",
         object_counts={
             "count/configmaps": 20,
             "count/cronjobs.batch": 5,

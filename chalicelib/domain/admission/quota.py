@@ -96,6 +96,7 @@ def _hard(tier: Tier) -> Amounts:
         "requests.memory": memory,
         "limits.cpu": cpu,
         "limits.memory": memory,
+        "limits.ephemeral-storage": parse_quantity(tier.quota_storage),
     }
 
 
@@ -131,7 +132,10 @@ def _check_count(workload: _Workload, room: _Room, tier: Tier, report: Report) -
     """Refuse more pods than fit; where not even one fits alone, its size has been refused."""
     if workload.count <= room.left or room.alone == 0:
         return
-    quota = f"the friend's quota ({tier.pods} pods, {tier.quota_cpu} CPU, {tier.quota_memory})"
+    quota = (
+        f"the friend's quota ({tier.pods} pods, {tier.quota_cpu} CPU, {tier.quota_memory} of memory"
+        f" and {tier.quota_storage} of ephemeral storage)"
+    )
     if workload.count > room.alone:
         message = f"{workload.field} must be at most {room.alone}: {quota} has no room for more."
     else:

@@ -18,9 +18,13 @@ from chalicelib.domain.tiers import Tier
 Amounts = dict[str, Fraction]
 """Amounts by their name in a ResourceQuota, such as limits.cpu."""
 
-MOST_EPHEMERAL_STORAGE: Final = "1Gi"
-
-_COUNTED: Final = ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
+_COUNTED: Final = (
+    "requests.cpu",
+    "requests.memory",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+)
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,10 @@ def _check_container(
 
 
 def _rules_of(tier: Tier) -> tuple[_Rule, ...]:
-    storage = MOST_EPHEMERAL_STORAGE
     return (
         _Rule("cpu", tier.max_cpu, tier.default_cpu, tier.request_cpu),
         _Rule("memory", tier.max_memory, tier.default_memory, tier.request_memory),
-        # Ours alone: the LimitRange says nothing of it, and adds nothing where it is absent.
-        _Rule("ephemeral-storage", storage, storage, storage),
+        _Rule("ephemeral-storage", tier.max_storage, tier.default_storage, tier.request_storage),
     )
 
 

@@ -102,7 +102,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                 "agent_id": "mochi",
                 "friend_id": "alice",
                 "status": "active",
-                "created_at": "2026-11-27T02:51:05.896351Z",
+                "created_at": "2026-11-27T13:19:39.895660Z",
             }
         },
         "request": {"status": "active"},
@@ -128,7 +128,7 @@ EXAMPLES: Final[dict[str, Any]] = {
             "200": {
                 "ok": True,
                 "operation": {
-                    "id": "1a21ae9e528-00000001",
+                    "id": "1a21d295d77-00000001",
                     "type": "apply",
                     "status": "succeeded",
                     "progress": {"done": 1, "total": 1},
@@ -141,10 +141,10 @@ EXAMPLES: Final[dict[str, Any]] = {
                             "generation": 1,
                         }
                     ],
-                    "created_at": "2026-11-27T02:51:07.278678Z",
-                    "finished_at": "2026-11-27T02:51:07.321991Z",
+                    "created_at": "2026-11-27T13:19:40.961331Z",
+                    "finished_at": "2026-11-27T13:19:41.001624Z",
                     "requested_by": "agent:mochi",
-                    "url": "/api/friends/alice/operations/1a21ae9e528-00000001",
+                    "url": "/api/friends/alice/operations/1a21d295d77-00000001",
                 },
                 "results": [
                     {
@@ -159,15 +159,15 @@ EXAMPLES: Final[dict[str, Any]] = {
             "202": {
                 "ok": True,
                 "operation": {
-                    "id": "1a21ae9e528-00000002",
+                    "id": "1a21d295d77-00000002",
                     "type": "apply",
                     "status": "pending",
                     "progress": {"done": 0, "total": 1},
                     "results": [],
-                    "created_at": "2026-11-27T02:51:07.382893Z",
+                    "created_at": "2026-11-27T13:19:41.052651Z",
                     "finished_at": None,
                     "requested_by": "agent:mochi",
-                    "url": "/api/friends/alice/operations/1a21ae9e528-00000002",
+                    "url": "/api/friends/alice/operations/1a21d295d77-00000002",
                 },
             },
         },
@@ -208,7 +208,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "get_operation": {
         "answers": {
             "200": {
-                "id": "1a21ae9e528-00000002",
+                "id": "1a21d295d77-00000002",
                 "type": "apply",
                 "status": "succeeded",
                 "progress": {"done": 1, "total": 1},
@@ -222,10 +222,10 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "ready": True,
                     }
                 ],
-                "created_at": "2026-11-27T02:51:07.382893Z",
-                "finished_at": "2026-11-27T02:51:07.537772Z",
+                "created_at": "2026-11-27T13:19:41.052651Z",
+                "finished_at": "2026-11-27T13:19:41.228191Z",
                 "requested_by": "agent:mochi",
-                "url": "/api/friends/alice/operations/1a21ae9e528-00000002",
+                "url": "/api/friends/alice/operations/1a21d295d77-00000002",
             }
         }
     },
@@ -233,7 +233,7 @@ EXAMPLES: Final[dict[str, Any]] = {
         "answers": {
             "200": [
                 {
-                    "id": "1a21ae9e528-00000002",
+                    "id": "1a21d295d77-00000002",
                     "type": "apply",
                     "status": "succeeded",
                     "progress": {"done": 1, "total": 1},
@@ -247,10 +247,10 @@ EXAMPLES: Final[dict[str, Any]] = {
                             "ready": True,
                         }
                     ],
-                    "created_at": "2026-11-27T02:51:07.382893Z",
-                    "finished_at": "2026-11-27T02:51:07.537772Z",
+                    "created_at": "2026-11-27T13:19:41.052651Z",
+                    "finished_at": "2026-11-27T13:19:41.228191Z",
                     "requested_by": "agent:mochi",
-                    "url": "/api/friends/alice/operations/1a21ae9e528-00000002",
+                    "url": "/api/friends/alice/operations/1a21d295d77-00000002",
                 }
             ]
         }
@@ -265,7 +265,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                 "service": "web",
                 "port": 80,
                 "domain": "friends.example",
-                "created_at": "2026-11-27T02:51:07.959330Z",
+                "created_at": "2026-11-27T13:19:41.405871Z",
                 "checks": [
                     {"check": "record", "ok": True},
                     {"check": "route", "ok": True},
@@ -287,7 +287,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                     "service": "web",
                     "port": 80,
                     "domain": "friends.example",
-                    "created_at": "2026-11-27T02:51:07.959330Z",
+                    "created_at": "2026-11-27T13:19:41.405871Z",
                     "checks": [
                         {"check": "record", "ok": True},
                         {"check": "route", "ok": True},
@@ -320,15 +320,15 @@ EXAMPLES: Final[dict[str, Any]] = {
                     "whatsapp": None,
                     "preferred_channel": "discord",
                     "namespace": "friend-alice",
-                    "created_at": "2026-11-27T02:51:05.896351Z",
-                    "updated_at": "2026-11-27T02:51:07.097901Z",
+                    "created_at": "2026-11-27T13:19:39.895660Z",
+                    "updated_at": "2026-11-27T13:19:40.498200Z",
                 },
                 "friendships": [
                     {
                         "agent_id": "mochi",
                         "friend_id": "alice",
                         "status": "active",
-                        "created_at": "2026-11-27T02:51:05.896351Z",
+                        "created_at": "2026-11-27T13:19:39.895660Z",
                     }
                 ],
                 "exposures": [
@@ -339,7 +339,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "service": "web",
                         "port": 80,
                         "domain": "friends.example",
-                        "created_at": "2026-11-27T02:51:07.959330Z",
+                        "created_at": "2026-11-27T13:19:41.405871Z",
                     }
                 ],
             }
@@ -350,12 +350,12 @@ EXAMPLES: Final[dict[str, Any]] = {
         "answers": {
             "200": [
                 {
-                    "name": "web-5cbkvtm-h6t9n",
+                    "name": "web-5cbkvtm-szdzs",
                     "status": "Running",
                     "ready": True,
                     "restarts": 0,
                     "image": "ghcr.io/friends/web:1.4.2",
-                    "age": "2026-11-27T02:51:07Z",
+                    "age": "2026-11-27T13:19:40Z",
                     "reason": None,
                     "containers": [
                         {
@@ -376,12 +376,12 @@ EXAMPLES: Final[dict[str, Any]] = {
             "200": {
                 "pods": [
                     {
-                        "name": "web-5cbkvtm-h6t9n",
+                        "name": "web-5cbkvtm-szdzs",
                         "status": "Running",
                         "ready": True,
                         "restarts": 0,
                         "image": "ghcr.io/friends/web:1.4.2",
-                        "age": "2026-11-27T02:51:07Z",
+                        "age": "2026-11-27T13:19:40Z",
                         "reason": None,
                         "containers": [
                             {
@@ -410,7 +410,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "name": "web",
                         "replicas": "1/1",
                         "image": "ghcr.io/friends/web:1.4.2",
-                        "age": "2026-11-27T02:51:07Z",
+                        "age": "2026-11-27T13:19:40Z",
                     }
                 ],
                 "quota": {
@@ -419,6 +419,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "requests.memory": "512Mi",
                         "limits.cpu": "500m",
                         "limits.memory": "512Mi",
+                        "limits.ephemeral-storage": "3Gi",
                         "pods": "3",
                         "persistentvolumeclaims": "2",
                         "count/configmaps": "20",
@@ -436,6 +437,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "requests.memory": "16Mi",
                         "limits.cpu": "50m",
                         "limits.memory": "32Mi",
+                        "limits.ephemeral-storage": "512Mi",
                         "pods": "1",
                         "persistentvolumeclaims": "0",
                         "count/configmaps": "1",
@@ -466,13 +468,13 @@ EXAMPLES: Final[dict[str, Any]] = {
     "read_log": {
         "answers": {
             "200": {
-                "pod": "web-5cbkvtm-h6t9n",
+                "pod": "web-5cbkvtm-szdzs",
                 "container": "web",
                 "tail": 2,
-                "logs": "2026-11-27T02:51:07Z line 599 from "
-                "web-5cbkvtm-h6t9n/web\n"
-                "2026-11-27T02:51:08Z line 600 from "
-                "web-5cbkvtm-h6t9n/web\n",
+                "logs": "2026-11-27T13:19:40Z line 599 from "
+                "web-5cbkvtm-szdzs/web\n"
+                "2026-11-27T13:19:41Z line 600 from "
+                "web-5cbkvtm-szdzs/web\n",
             }
         }
     },
@@ -494,34 +496,34 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "digit.",
                     }
                 ],
-                "request_id": "61fba084-60f0-4c68-912d-4958328895b4",
+                "request_id": "4bbd9536-364f-46ac-a687-2c2f7d399207",
             },
             "401": {
                 "error": "Send one header, Authorization: Bearer <token>, with "
                 "a token as it was minted.",
                 "code": "unauthenticated",
                 "details": [],
-                "request_id": "3cdda892-f91a-4b2f-9602-71f0ae11a007",
+                "request_id": "df24579c-cf0f-4f0d-80b5-3d0d5c388964",
             },
             "403": {
                 "error": "This agent may not act for this friend. Ask an admin "
                 "to change the relationship.",
                 "code": "relationship_required",
                 "details": [],
-                "request_id": "228b5328-39f2-40d2-861e-328c1f82b15b",
+                "request_id": "f7e56d59-7070-472f-9d07-86ee76440d01",
             },
             "404": {
                 "error": "There is no pod with this name. GET "
                 "/api/friends/<id>/namespace/pods lists them.",
                 "code": "pod_not_found",
                 "details": [],
-                "request_id": "cd396064-4622-4471-b50d-84b6690ecaf7",
+                "request_id": "2f53b53d-5bfb-4080-929c-4c8cd6782807",
             },
             "409": {
                 "error": "Taken by another friend: id. Send another, or change that friend.",
                 "code": "id_taken",
                 "details": [{"path": "/id", "message": "This id belongs to another friend."}],
-                "request_id": "e64e83b5-b24f-4388-8fa9-925e00207bf2",
+                "request_id": "3733b299-6f8a-42e2-818f-6553cbdcd41e",
             },
             "412": {
                 "error": "The friend has changed since this ETag was given. "
@@ -535,19 +537,19 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "decide.",
                     }
                 ],
-                "request_id": "582eb997-5a59-4dbd-ac62-eecad43bdd94",
+                "request_id": "444f2577-ed65-438b-a60f-6b7090da31bf",
             },
             "415": {
                 "error": "Send the body as Content-Type: application/json, in UTF-8.",
                 "code": "unsupported_media_type",
                 "details": [],
-                "request_id": "bb304545-e4df-4bd3-b1df-5569d22cb091",
+                "request_id": "5384d532-d672-4899-818c-271cb6047130",
             },
             "413": {
                 "error": "The body may be at most 256 KiB.",
                 "code": "body_too_large",
                 "details": [],
-                "request_id": "876be001-e0ac-49fa-8c08-28ba17eae348",
+                "request_id": "3b7e0b8d-06dd-4aea-b576-dac963ece37e",
             },
             "422": {
                 "error": "The request has 2 faults: apply the fixes in "
@@ -564,30 +566,31 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "path": "/spec/replicas",
                         "message": "replicas must be at most 3: the "
                         "friend's quota (3 pods, 500m CPU, "
-                        "512Mi) has no room for more.",
+                        "512Mi of memory and 3Gi of ephemeral "
+                        "storage) has no room for more.",
                         "fix": [{"op": "add", "path": "/spec/replicas", "value": 3}],
                     },
                 ],
-                "request_id": "c1fa25e3-a5d0-46fc-8a90-8bbc371a4847",
+                "request_id": "8d8e77d3-665d-4ccf-9260-3fb6ed686228",
             },
             "504": {
                 "error": "The request ran out of time; what it recorded is kept. Try again.",
                 "code": "out_of_time",
                 "details": [],
-                "request_id": "f1417729-fe35-49ad-b50b-3312316b4e6a",
+                "request_id": "a35acbe9-760f-4858-9a6a-c74de24dabf7",
             },
             "502": {
                 "error": "The cluster does not permit the API to do this. Ask "
                 "an admin to check its roles.",
                 "code": "cluster_forbidden",
                 "details": [],
-                "request_id": "1f8b64c2-719a-4c60-b92c-1f20bcb1b73e",
+                "request_id": "075e9a57-5581-4628-aea2-243a7da04a56",
             },
             "503": {
                 "error": "The cluster cannot be reached. Try again.",
                 "code": "cluster_unreachable",
                 "details": [],
-                "request_id": "403ec4df-239e-4d68-83ca-eac957ee97c5",
+                "request_id": "e2a2ffc4-c3bf-4be7-8399-56af24abe67c",
             },
         }
     },
@@ -596,15 +599,15 @@ EXAMPLES: Final[dict[str, Any]] = {
             "202": {
                 "ok": True,
                 "operation": {
-                    "id": "1a21ae9e528-00000004",
+                    "id": "1a21d295d77-00000004",
                     "type": "delete",
                     "status": "pending",
                     "progress": {"done": 0, "total": 4},
                     "results": [],
-                    "created_at": "2026-11-27T02:51:12.114513Z",
+                    "created_at": "2026-11-27T13:19:44.893834Z",
                     "finished_at": None,
                     "requested_by": "agent:mochi",
-                    "url": "/api/friends/alice/operations/1a21ae9e528-00000004",
+                    "url": "/api/friends/alice/operations/1a21d295d77-00000004",
                 },
             }
         }

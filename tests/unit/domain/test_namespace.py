@@ -37,6 +37,7 @@ def test_the_default_tier_is_half_a_core_and_three_pods() -> None:
     hard = build()["ResourceQuota"]["spec"]["hard"]
     for side in ("requests", "limits"):
         assert (hard[f"{side}.cpu"], hard[f"{side}.memory"]) == ("500m", "512Mi")
+    assert hard["limits.ephemeral-storage"] == "3Gi"
     assert (hard["pods"], hard["persistentvolumeclaims"]) == ("3", "2")
     assert any(name.startswith("count/") for name in hard)
 
@@ -45,9 +46,9 @@ def test_containers_have_limits_by_default() -> None:
     (limit,) = build()["LimitRange"]["spec"]["limits"]
     assert limit == {
         "type": "Container",
-        "default": {"cpu": "100m", "memory": "64Mi"},
-        "defaultRequest": {"cpu": "50m", "memory": "32Mi"},
-        "max": {"cpu": "500m", "memory": "256Mi"},
+        "default": {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": "512Mi"},
+        "defaultRequest": {"cpu": "50m", "memory": "32Mi", "ephemeral-storage": "64Mi"},
+        "max": {"cpu": "500m", "memory": "256Mi", "ephemeral-storage": "1Gi"},
     }
 
 

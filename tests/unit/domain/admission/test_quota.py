@@ -32,6 +32,7 @@ Manifest = dict[str, Any]
 TIER = TIERS["default"]
 POD_AT = "/spec/template/spec"
 CONTAINER_AT = f"{POD_AT}/containers/0/resources"
+STORAGE = "ephemeral-storage"
 BUILDERS = (create_deployment_manifest, create_job_manifest)
 
 
@@ -80,8 +81,8 @@ def asking(**limits: Any) -> Manifest:
         {"requests": {"cpu": "100m", "memory": "64Mi"}},
         {"requests": {"cpu": "0", "memory": 0}},
         {"limits": {"cpu": "10m"}, "requests": {"cpu": "10m"}},
-        {"limits": {"ephemeral-storage": "1Gi"}, "requests": {"ephemeral-storage": "10Mi"}},
-        {"requests": {"ephemeral-storage": "1Gi"}},
+        {"limits": {STORAGE: "1Gi"}, "requests": {STORAGE: "10Mi"}},
+        {"requests": {STORAGE: "512Mi"}},
     ],
 )
 def test_b14_usual_resources_are_admitted(resources: Any) -> None:
@@ -89,7 +90,7 @@ def test_b14_usual_resources_are_admitted(resources: Any) -> None:
 
 
 @pytest.mark.parametrize("create", BUILDERS)
-@pytest.mark.parametrize("name", ["cpu", "memory", "ephemeral-storage"])
+@pytest.mark.parametrize("name", ["cpu", "memory", STORAGE])
 @pytest.mark.parametrize(
     "limit", ["1e30", "1e10", 10**10, "-1", -1, "NaN", "", "1e999999999", "0", 0]
 )
@@ -98,7 +99,7 @@ def test_b14_a_limit_is_in_bounds(create: Callable[..., Manifest], name: str, li
     assert_mended(manifest, f"{CONTAINER_AT}/limits/{name}")
 
 
-@pytest.mark.parametrize("name", ["cpu", "memory", "ephemeral-storage"])
+@pytest.mark.parametrize("name", ["cpu", "memory", STORAGE])
 @pytest.mark.parametrize("request_", ["1e10", 10**10, "-1", "NaN", "", "1e999999999"])
 def test_b14_a_request_is_in_bounds(name: str, request_: Any) -> None:
     manifest = create_deployment_manifest(
@@ -203,15 +204,22 @@ def test_b14_a_pod_fits_into_the_quota(pod: Manifest, *, fits: bool) -> None:
 
 
 def test_b14_each_sum_over_the_quota_is_named() -> None:
-    pod = create_pod(*[asking(cpu="500m", memory="256Mi")] * 3)
+    pod = create_pod(*[asking(cpu="500m", memory="256Mi", **{STORAGE: "1Gi"})] * 4)
     messages = [fault.message for fault in faults_of(create_deployment_manifest(pod=pod))]
-    for name in ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory"):
+    requests = ("requests.cpu", "requests.memory")
+    for name in (*requests, "limits.cpu", "limits.memory", f"limits.{STORAGE}"):
         assert [each for each in messages if each.startswith(f"The pod's {name} come to ")]
 
 
 @pytest.mark.parametrize(
     ("resources", "most"),
-    [({}, 3), (asking(memory="256Mi"), 2), (asking(cpu="500m"), 1), (asking(cpu="1e3"), 1)],
+    [
+        ({}, 3),
+        (asking(memory="256Mi"), 2),
+        (asking(cpu="500m"), 1),
+        (asking(cpu="1e3"), 1),
+        (asking(cpu="10m", memory="10Mi", **{STORAGE: "1Gi"}), 3),
+    ],
 )
 def test_more_replicas_than_fit_are_refused(resources: Manifest, most: int) -> None:
     pod = create_pod(resources)
