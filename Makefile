@@ -97,10 +97,12 @@ store-kubeconfig: $(READY)  ## store how the API reaches a cluster: CLUSTER=main
 store-cloudflare-token: $(READY)  ## store Cloudflare's API token, from standard input
 	@$(BIN)/python -m infra.cloudflare put
 
+# The agent of .local/env is the local stack's: only who is named here counts.
+mint-token: NAMED = $(if $(filter command,$(origin AGENT_ID)),$(AGENT_ID))
 mint-token: $(READY)  ## mint a token of a deployment: ROLE=admin, or ROLE=agent AGENT_ID=...
-	@$(if $(or $(filter admin,$(ROLE)),$(and $(filter agent,$(ROLE)),$(AGENT_ID))),,$(call say,Say whose: make \
+	@$(if $(or $(filter admin,$(ROLE)),$(and $(filter agent,$(ROLE)),$(NAMED))),,$(call say,Say whose: make \
 		mint-token ROLE=admin$(comma) or make mint-token ROLE=agent AGENT_ID=mochi))
-	@$(BIN)/python -m infra.tokens mint --role $(ROLE) $(if $(AGENT_ID),--agent-id $(AGENT_ID)) $(ARGS)
+	@$(BIN)/python -m infra.tokens mint --role $(ROLE) $(if $(NAMED),--agent-id $(NAMED)) $(ARGS)
 
 list-tokens: $(READY)  ## show what is known of a deployment's tokens
 	@$(BIN)/python -m infra.tokens list

@@ -15,6 +15,7 @@ _PLURALS = {
     "ConfigMap": "configmaps",
     "CronJob": "cronjobs",
     "Deployment": "deployments",
+    "Event": "events",
     "IngressRoute": "ingressroutes",
     "Job": "jobs",
     "Pod": "pods",

@@ -105,7 +105,7 @@ class Event(TypedDict):
     kind: str | None
     name: str | None
     reason: str | None
-    message: str
+    message: Annotated[str, "The cluster's words, without commands and without URLs' paths."]
     count: int
     last_seen: Annotated[str | None, "When it last happened (ISO 8601, UTC)."]
 

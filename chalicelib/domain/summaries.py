@@ -3,6 +3,7 @@
 Environment values, arguments and annotations stay behind: they are where secrets hide.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,10 @@ if TYPE_CHECKING:  # A cold start does not load what only mypy and the descripti
 _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 _MOST_EVENTS: Final = 50
 _LONGEST_MESSAGE: Final = 1500
+_QUOTED: Final = re.compile(r'"[^"]*(?:"|$)')
+_HOOK: Final = re.compile(r"hook \(\[.*?(?:\]\)|$)")
+_USER_INFO: Final = re.compile(r'://[^\s/@"]*@')
+_BEYOND_HOST: Final = re.compile(r'(://[^\s/?#"]*)[/?#][^\s"]+')
 
 
 @contextmanager
@@ -164,10 +169,21 @@ def _summarise_event(event: JsonObject) -> "objects.Event":
         "kind": subject.get("kind"),
         "name": subject.get("name"),
         "reason": event.get("reason"),
-        "message": cut(str(event.get("message", "")), _LONGEST_MESSAGE),
+        "message": _discreet(cut(str(event.get("message", "")), _LONGEST_MESSAGE)),
         "count": event.get("count") or dig(event, "series", "count") or 1,
         "last_seen": last_seen(event) or None,
     }
+
+
+def _discreet(message: str) -> str:
+    """Return an event's message without what it quotes of a manifest, or of a registry's answer.
+
+    A command is quoted with its arguments, a URL with what may be a password or a signature in it.
+    What stands in quotes without a blank is a name.
+    """
+    shown = _QUOTED.sub(lambda found: '"…"' if len(found[0].split()) > 1 else found[0], message)
+    shown = _HOOK.sub("hook (…)", shown)
+    return _BEYOND_HOST.sub(r"\1/…", _USER_INFO.sub("://", shown))
 
 
 def _summarise_containers(pod: JsonObject) -> "list[objects.Container]":

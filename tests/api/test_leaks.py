@@ -64,6 +64,19 @@ def plant(kube: ClusterDouble) -> list[str]:
     container["args"] = canaries[16:18]
     container["command"] = canaries[18:]
     cluster.create(pod)
+    cluster.create(create_pod("broken", image="registry.example/web:does-not-exist"))
+    cluster.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": "broken.1", "namespace": "friend-alice"},
+            "involvedObject": {"kind": "Pod", "name": "broken", "namespace": "friend-alice"},
+            "type": "Warning",
+            "reason": "Unhealthy",
+            "message": f'planted: Get "http://10.42.0.9/{canaries[18]}": "sh -c {canaries[19]}"',
+            "lastTimestamp": "2026-11-24T09:00:00Z",
+        }
+    )
     config = yaml.safe_load(kube.kubeconfig())
     return [
         *canaries,
@@ -135,6 +148,7 @@ def test_f01_f02_f03_f05_no_canary_leaves_by_any_answer_log_line_row_file_or_eve
     assert {answer.status for answer in answers} >= {200, 201, 202, 401, 404, 502}
     assert len(log.lines) >= len(answers)
     assert "planted" in seen
+    assert "planted: Get" in seen
     assert len(invocations) >= 1
 
 

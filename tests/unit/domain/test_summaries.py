@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from chalicelib.domain.summaries import (
     explain,
     summarise_cron_job,
@@ -126,3 +128,52 @@ def test_long_messages_are_cut_and_many_events_too() -> None:
     events = [create_event("Pod", "web") | {"message": "x" * 5000} for _ in range(80)]
     shown = explain(events, pods=[pod], deployments=[], jobs=[])
     assert (len(shown), len(shown[0]["message"])) == (50, 1500)
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (
+            'Liveness probe failed: Get "http://10.42.0.9:8080/health/s3cret?key=s3cret": timeout',
+            'Liveness probe failed: Get "http://10.42.0.9:8080/…": timeout',
+        ),
+        (
+            'Readiness probe failed: command timed out: "sh -c check s3cret" timed out after 1s',
+            'Readiness probe failed: command timed out: "…" timed out after 1s',
+        ),
+        (
+            'Exec lifecycle hook ([sh -c s3cret ["a"]]) for Container "web" failed',
+            'Exec lifecycle hook (…) for Container "web" failed',
+        ),
+        (
+            'Failed to pull image "ghcr.io/friends/web:1": Head "https://u:s3cret@cdn.example#s3cret"',
+            'Failed to pull image "ghcr.io/friends/web:1": Head "https://cdn.example/…"',
+        ),
+        ("dial https://u:s3cret@cdn.example: refused", "dial https://cdn.example: refused"),
+        ('it ends in "the midst of s3cret', 'it ends in "…"'),
+        ("it ends in hook ([s3cret", "it ends in hook (…)"),
+    ],
+)
+def test_f02_f03_an_event_quotes_no_command_and_of_a_url_its_host_alone(
+    told: str, shown: str
+) -> None:
+    assert message_of(told) == shown
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        'pods "web-1" is forbidden: exceeded quota: friend-quota, requested: pods=1, used: pods=3',
+        'MountVolume.SetUp failed for volume "v" : secret "app" not found',
+        'violates PodSecurity "restricted:latest": (container "web" must set drop=["ALL"])',
+        'Get "http://10.42.0.9:8080/": connection refused',
+    ],
+)
+def test_the_rest_of_an_event_is_told_as_it_is(told: str) -> None:
+    assert message_of(told) == told
+
+
+def message_of(told: str) -> str:
+    event, pod = create_event("Pod", "web", message=told), create_pod({"waiting": {}})
+    (shown,) = explain([event], pods=[pod], deployments=[], jobs=[])
+    return shown["message"]
