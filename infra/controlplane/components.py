@@ -207,7 +207,7 @@ def build_pod_logs(timestamp: str, lines: int) -> str:
 
 def build_node(ports: Ports) -> dict[str, Any]:
     """Return the one node: roomy, its kubelet on loopback, and ready once kwok says so."""
-    capacity = {"cpu": "1000", "memory": "1Ti", "pods": "10000"}
+    capacity = {"cpu": "1000", "memory": "1Ti", "ephemeral-storage": "10Ti", "pods": "10000"}
     return {
         "apiVersion": "v1",
         "kind": "Node",

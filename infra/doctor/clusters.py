@@ -42,7 +42,8 @@ def _check(clusters: KubernetesClusters, name: str) -> Iterator[Finding]:
         next(clusters.open(name, Deadline.after(_SECONDS)).list_pages(kinds.NAMESPACE))
     except ApiError as error:
         fix = f"see that its API server runs; make store-kubeconfig CLUSTER={name} FILE=/path"
-        yield Finding(subject, f"{error} ({error.code})", fix)
+        is_forbidden = error.code == "cluster_forbidden"
+        yield Finding(subject, f"{error} ({error.code})", _APPLY if is_forbidden else fix)
         return
     yield Finding(f"{subject}: answers")
     client = clusters.client(name)

@@ -486,8 +486,8 @@ _OTHER_NAMESPACE: Final = (
     "the namespace of the provided object does not match the namespace sent on the request"
 )
 _NODE: Final = {
-    "capacity": {"cpu": "32", "memory": "64Gi", "pods": "500"},
-    "allocatable": {"cpu": "32", "memory": "64Gi", "pods": "500"},
+    "capacity": {"cpu": "32", "memory": "64Gi", "ephemeral-storage": "500Gi", "pods": "500"},
+    "allocatable": {"cpu": "32", "memory": "64Gi", "ephemeral-storage": "500Gi", "pods": "500"},
     "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
 }
 
