@@ -100,7 +100,7 @@ store-cloudflare-token: $(READY)  ## store Cloudflare's API token, from standard
 # The agent of .local/env is the local stack's: only who is named here counts.
 mint-token: NAMED = $(if $(filter command,$(origin AGENT_ID)),$(AGENT_ID))
 mint-token: $(READY)  ## mint a token of a deployment: ROLE=admin, or ROLE=agent AGENT_ID=...
-	@$(if $(or $(filter admin,$(ROLE)),$(and $(filter agent,$(ROLE)),$(NAMED))),,$(call say,Say whose: make \
+	@$(if $(or $(filter admin,$(ROLE)),$(and $(filter agent,$(ROLE)),$(NAMED))),,$(call say,Say whose in the command: make \
 		mint-token ROLE=admin$(comma) or make mint-token ROLE=agent AGENT_ID=mochi))
 	@$(BIN)/python -m infra.tokens mint --role $(ROLE) $(if $(NAMED),--agent-id $(NAMED)) $(ARGS)
 

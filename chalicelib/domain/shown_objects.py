@@ -105,7 +105,7 @@ class Event(TypedDict):
     kind: str | None
     name: str | None
     reason: str | None
-    message: Annotated[str, "The cluster's words, without commands and without URLs' paths."]
+    message: Annotated[str, "The cluster's words; commands and URLs' paths are taken out."]
     count: int
     last_seen: Annotated[str | None, "When it last happened (ISO 8601, UTC)."]
 

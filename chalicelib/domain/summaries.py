@@ -19,10 +19,21 @@ if TYPE_CHECKING:  # A cold start does not load what only mypy and the descripti
 _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 _MOST_EVENTS: Final = 50
 _LONGEST_MESSAGE: Final = 1500
-_QUOTED: Final = re.compile(r'"[^"]*(?:"|$)')
-_HOOK: Final = re.compile(r"hook \(\[.*?(?:\]\)|$)")
-_USER_INFO: Final = re.compile(r'://[^\s/@"]*@')
-_BEYOND_HOST: Final = re.compile(r'(://[^\s/?#"]*)[/?#][^\s"]+')
+_LONGEST_READ: Final = 4 * _LONGEST_MESSAGE
+# What begins in a message that was cut may end with it.
+_QUOTED: Final = re.compile(
+    r"""(?<!\w)(?:"(?:[^"\\]|\\.)*(?:"|\\?\Z)|'[^']*(?:'(?!\w)|\Z)|`[^`]*(?:`|\Z)|“[^”]*(?:”|\Z))""",
+    re.DOTALL,
+)
+# A URL keeps its quotes: what is in it is seen to afterwards.
+_NO_NAME: Final = re.compile(r"[\s\\]|\A.-|\A(?!.*://).*=")
+_COMMANDS_AND_URLS: Final = (
+    (re.compile(r"\bhook \(.*?(?:\)(?= for Container)|\Z)", re.DOTALL), "hook (…)"),
+    (re.compile(r"""\b(exec:|command|executable file) ["'`][^"'`]*["'`]?"""), r'\1 "…"'),
+    (re.compile(r"\b(stat|fork/exec) .*?(?=: |\Z)", re.DOTALL), r"\1 …"),
+    (re.compile(r'://(?:(?!://)[^\s"])*@'), "://"),
+    (re.compile(r'(://[^\s/?#"]*)[/?#][^\s"]*[^\s":]'), r"\1/…"),
+)
 
 
 @contextmanager
@@ -144,19 +155,22 @@ def explain(
 
     A Deployment whose pods are refused says so only in an event on its ReplicaSet, which is why
     a ReplicaSet's event counts while a Deployment of that name lacks replicas. Warnings about
-    what has recovered, or is gone, are left out.
+    what has recovered, or is gone, are left out: those from before a namesake was made, too.
     """
-    troubled = {("Pod", name_of(pod)) for pod in pods if not _runs(pod)}
-    short = [name_of(each) for each in deployments if not _is_available(each)]
-    troubled |= {("Deployment", name) for name in short}
-    troubled |= {("Job", name_of(job)) for job in jobs if not _is_complete(job)}
+    troubled = {("Pod", name_of(pod)): pod for pod in pods if not _runs(pod)}
+    short = {name_of(each): each for each in deployments if not _is_available(each)}
+    troubled |= {("Deployment", name): each for name, each in short.items()}
+    troubled |= {("Job", name_of(job)): job for job in jobs if not _is_complete(job)}
 
     def concerns(event: JsonObject) -> bool:
         subject = event.get("involvedObject", {})
         kind, name = subject.get("kind"), str(subject.get("name"))
         if kind == "ReplicaSet":
-            return name.rpartition("-")[0] in short
-        return (kind, name) in troubled
+            thing = short.get(name.rpartition("-")[0])
+        else:
+            thing = troubled.get((kind, name))
+        # Both in whole seconds, which is all that a creation has.
+        return thing is not None and last_seen(event)[:19] >= str(created_at(thing))[:19]
 
     warnings = [each for each in events if each.get("type") == "Warning" and concerns(each)]
     newest_first = sorted(warnings, key=last_seen, reverse=True)
@@ -169,21 +183,26 @@ def _summarise_event(event: JsonObject) -> "objects.Event":
         "kind": subject.get("kind"),
         "name": subject.get("name"),
         "reason": event.get("reason"),
-        "message": _discreet(cut(str(event.get("message", "")), _LONGEST_MESSAGE)),
+        "message": cut(_discreet(str(event.get("message", ""))), _LONGEST_MESSAGE),
         "count": event.get("count") or dig(event, "series", "count") or 1,
         "last_seen": last_seen(event) or None,
     }
 
 
 def _discreet(message: str) -> str:
-    """Return an event's message without what it quotes of a manifest, or of a registry's answer.
+    """Return an event's message without the commands and most of the URLs that it quotes.
 
-    A command is quoted with its arguments, a URL with what may be a password or a signature in it.
-    What stands in quotes without a blank is a name.
+    They are the friend's own manifest's, or a registry's, with passwords and signatures in them. By
+    what the kubelet and its runtimes write: nobody promises it. A word in quotes may be a name.
     """
-    shown = _QUOTED.sub(lambda found: '"…"' if len(found[0].split()) > 1 else found[0], message)
-    shown = _HOOK.sub("hook (…)", shown)
-    return _BEYOND_HOST.sub(r"\1/…", _USER_INFO.sub("://", shown))
+    shown = _QUOTED.sub(_without_arguments, cut(message, _LONGEST_READ))
+    for pattern, instead in _COMMANDS_AND_URLS:
+        shown = pattern.sub(instead, shown)
+    return shown
+
+
+def _without_arguments(quoted: re.Match[str]) -> str:
+    return '"…"' if _NO_NAME.search(quoted[0]) else quoted[0]
 
 
 def _summarise_containers(pod: JsonObject) -> "list[objects.Container]":

@@ -427,5 +427,5 @@ def _read(item: Item) -> Operation:
         finished_at=item.get("finished_at"),
         error=item.get("error"),
         code=item.get("code"),
-        given_up=item.get("given_up", False),
+        given_up=item.get("given_up") is True,
     )

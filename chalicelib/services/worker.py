@@ -83,8 +83,6 @@ class Worker:
             if claim.queue.lease_owner == owner:
                 self._drain(claim, self._turn(claim, owner, deadline), identifier)
             operation = self._find(claim.friend, identifier)
-            if operation.given_up:
-                raise Interrupted(operation.code)
             if operation.is_lost:
                 # It was being watched: nothing else looks at what is not in the line any more.
                 self.store.record(self._close(operation))
@@ -94,7 +92,10 @@ class Worker:
             self.dispatcher.dispatch(friend_id, identifier)
         except LeaseLost:
             _log.warning("the lease was taken over", extra={"operation": identifier})
-        return self._find(claim.friend, identifier)
+        operation = self._find(claim.friend, identifier)
+        if operation.given_up:
+            raise Interrupted(operation.code)
+        return operation
 
     def _turn(self, claim: Claim, owner: str, deadline: Deadline) -> Turn:
         """Return the turn; the claim took a while, so the lease in hand is not quite whole."""
@@ -144,11 +145,13 @@ class Worker:
             if operation is not None:
                 operation = self._settle(operation, turn)
                 turn.ran_at = operation.applied_at or operation.finished_at
+                if operation.given_up and operation.id != identifier:
+                    # Its own event may be over. Recorded only when this one is sure to come: what
+                    # is recorded as over, nobody starts again.
+                    self.dispatcher.dispatch(friend.id, operation.id)
             more = self.store.finish(friend, sequence, operation, turn.owner, keep=True)
-            if operation is None or operation.id == identifier:
-                continue
-            if operation.is_watched or operation.given_up:
-                # The event that it came with may be lost, or over; two do no harm.
+            if operation is not None and operation.is_watched and operation.id != identifier:
+                # The event that it came with may be lost; two that watch it do no harm.
                 hand_on(self.dispatcher, operation)
 
     def _delete(self, operation: Operation, turn: Turn) -> None:

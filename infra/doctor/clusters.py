@@ -39,7 +39,7 @@ def check_clusters(clusters: KubernetesClusters, settings: Settings) -> Iterator
 def _check(clusters: KubernetesClusters, name: str) -> Iterator[Finding]:
     subject = f"cluster {name}"
     try:
-        next(clusters.open(name, Deadline.after(_SECONDS)).list_pages(kinds.NAMESPACE))
+        next(clusters.open(name, Deadline.after(_SECONDS)).list_pages(kinds.NAMESPACE), None)
     except ApiError as error:
         fix = f"see that its API server runs; make store-kubeconfig CLUSTER={name} FILE=/path"
         is_forbidden = error.code == "cluster_forbidden"

@@ -74,7 +74,7 @@ def plant(kube: ClusterDouble) -> list[str]:
             "type": "Warning",
             "reason": "Unhealthy",
             "message": f'planted: Get "http://10.42.0.9/{canaries[18]}": "sh -c {canaries[19]}"',
-            "lastTimestamp": "2026-11-24T09:00:00Z",
+            "lastTimestamp": "2100-01-01T00:00:00Z",
         }
     )
     config = yaml.safe_load(kube.kubeconfig())

@@ -13,6 +13,7 @@ import pytest
 
 from chalicelib.domain.errors import UpstreamFailed, UpstreamUnreachable
 from chalicelib.gateways.cluster import _OpenCluster
+from chalicelib.gateways.dispatcher import LambdaDispatcher
 from chalicelib.gateways.operations import DynamoOperationStore
 from chalicelib.services.execution import Turn
 from chalicelib.services.worker import Interrupted
@@ -419,6 +420,69 @@ def test_k03_what_is_given_up_on_the_way_to_another_gets_an_event_that_fails(
     assert [each["operation_id"] for each in invocations] == [poison["id"]]
     with pytest.raises(Interrupted, match=r"^cluster_failed$"):
         api.run_operation(invocations.pop())
+
+
+def test_k03_nothing_is_given_up_until_its_event_is_sent(
+    api: Api, invocations: list[Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison = apply_async(api, "poison")
+    fine = api.post(APPLY, config_map("fine", name="other"), headers=ASYNC).json["operation"]
+    event = invocations.pop()
+    invocations.clear()
+
+    def fail(*_: Any) -> None:
+        raise UpstreamUnreachable("Lambda is busy.", code="lambda_busy")
+
+    monkeypatch.setattr(_OpenCluster, "apply", refuse_settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(LambdaDispatcher, "dispatch", fail)
+        for _ in range(3):
+            with pytest.raises(Interrupted):
+                api.run_operation(event)
+            clock.pass_seconds(60)
+    assert read(api, poison)["status"] == "running"
+    assert api.run_operation(event)["operation"]["id"] == fine["id"]
+    assert read(api, poison)["status"] == "failed"
+    assert [each["operation_id"] for each in invocations] == [poison["id"]]
+
+
+def test_k03_a_letter_is_not_lost_with_the_lease(
+    api: Api, invocations: list[Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event goes on to the next operation, and is overtaken there by that one's own."""
+    poison = apply_async(api, "poison")
+    api.post(APPLY, config_map("fine", name="other"), headers=ASYNC)
+    own, next_ones = list(invocations)
+    is_frozen = False
+
+    def freeze(cluster: Any, manifest: Any, **options: Any) -> Any:
+        nonlocal is_frozen
+        if manifest["metadata"]["name"] == "other" and not is_frozen:
+            is_frozen = True
+            clock.pass_seconds(60)
+            assert api.run_operation(next_ones)["operation"]["status"] == "succeeded"
+        return refuse_settings(cluster, manifest, **options)
+
+    monkeypatch.setattr(_OpenCluster, "apply", freeze)
+    for _ in range(3):
+        with pytest.raises(Interrupted, match=r"^cluster_failed$"):
+            api.run_operation(own)
+        clock.pass_seconds(60)
+    assert is_frozen
+    assert read(api, poison)["status"] == "failed"
+
+
+@pytest.mark.parametrize("value", ["yes", 1, [1], False])
+def test_l06_a_mark_that_is_none_gives_nothing_up(
+    api: Api, invocations: list[Any], value: Any
+) -> None:
+    operation = apply_async(api)
+    boto3.resource("dynamodb").Table(TABLE).update_item(
+        Key={"pk": "OPERATIONS#alice", "sk": operation["id"]},
+        UpdateExpression="SET given_up = :value",
+        ExpressionAttributeValues={":value": value},
+    )
+    assert api.run_operation(invocations.pop())["operation"]["status"] == "succeeded"
 
 
 APPLY_FOR_REAL = _OpenCluster.apply

@@ -9,7 +9,10 @@ ROOT = Path(__file__).parent.parent.parent
 # Whatever a recipe does, no environment is set up here, and no program of one is run.
 NOTHING_RUNS = ("--old-file=.venv/.installed", "PYTHONS=false", "BIN=/nowhere")
 STORE = "Say which: make store-kubeconfig CLUSTER=main FILE=/path"
-MINT = "Say whose: make mint-token ROLE=admin, or make mint-token ROLE=agent AGENT_ID=mochi"
+MINT = (
+    "Say whose in the command: make mint-token ROLE=admin, or make mint-token ROLE=agent "
+    "AGENT_ID=mochi"
+)
 TOKEN = "Say whose: make token ROLE=admin, or make token ROLE=agent AGENT_ID=mochi"
 
 

@@ -1,6 +1,7 @@
 """All the rules, over all of a request's manifests: every fault at once."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from chalicelib.domain.admission import MOST_FAULTS, MOST_MANIFESTS
 from chalicelib.domain.admission.manifests import Draft, read_manifest, telling
@@ -19,10 +20,10 @@ def judge(
     if not 1 <= len(manifests) <= MOST_MANIFESTS:
         report.refuse("", f"Send 1 to {MOST_MANIFESTS} manifests in one request.")
         raise _refusal(report)
-    try:
+    drafts: list[Draft] = []
+    # The report has what was found until then.
+    with suppress(TooManyFaults):
         drafts = _read(manifests, friend_id, tier, report, harden=harden)
-    except TooManyFaults:
-        raise _refusal(report) from None
     if report.faults:
         raise _refusal(report)
     return tuple(draft.manifest for draft in drafts)

@@ -44,6 +44,8 @@ def parse_quantity(text: object) -> Fraction:
 def format_quantity(value: Fraction, resource: str) -> str:
     """Return an amount of cpu, memory or ephemeral-storage for a person, rounded up: 150m, 96Mi."""
     suffix = _SHOWN_IN[resource]
+    if suffix == "Mi" and value % _SUFFIXES["Gi"] == 0:
+        suffix = "Gi"
     return f"{math.ceil(value / _SUFFIXES[suffix])}{suffix}"
 
 

@@ -117,6 +117,23 @@ def test_warnings_are_shown_while_what_they_are_about_does_not_run() -> None:
     assert shown[0].keys() == {"kind", "name", "reason", "message", "count", "last_seen"}
 
 
+@pytest.mark.parametrize(("kind", "name"), [("ReplicaSet", "web-5d8f"), ("Deployment", "web")])
+@pytest.mark.parametrize(
+    ("told_at", "is_shown"),
+    [
+        ("2026-11-24T08:59:59Z", False),
+        ("2026-11-24T09:00:00Z", True),
+        ("2026-11-24T09:00:00.000001Z", True),
+    ],
+)
+def test_what_was_told_of_a_namesake_that_is_gone_is_left_out(
+    kind: str, name: str, told_at: str, *, is_shown: bool
+) -> None:
+    made_at_nine = create_thing(spec={"replicas": 1}, status={})
+    event = create_event(kind, name, lastTimestamp=told_at)
+    assert bool(explain([event], pods=[], deployments=[made_at_nine], jobs=[])) is is_shown
+
+
 def test_a_rollout_that_is_stuck_behind_old_replicas_is_explained() -> None:
     stuck = create_thing(spec={"replicas": 1}, status={"readyReplicas": 1, "updatedReplicas": 0})
     events = [create_event("ReplicaSet", "web-5d8f")]
@@ -150,7 +167,46 @@ def test_long_messages_are_cut_and_many_events_too() -> None:
             'Failed to pull image "ghcr.io/friends/web:1": Head "https://cdn.example/…"',
         ),
         ("dial https://u:s3cret@cdn.example: refused", "dial https://cdn.example: refused"),
+        (
+            r'command "sh -c curl -H \"Authorization: s3cret\" http://localhost" timed out',
+            'command "…" timed out',
+        ),
+        (
+            "hook ([x]) for Container \"c\" failed - error: command 'sh -c s3cret' exited with 1",
+            'hook (…) for Container "c" failed - error: command "…" exited with 1',
+        ),
+        (
+            'HTTP lifecycle hook (/hook?token=s3cret) for Container "c" failed',
+            'HTTP lifecycle hook (…) for Container "c" failed',
+        ),
+        (
+            'exec: "--password=s3cret": stat --password=s3cret: no such file or directory',
+            'exec: "…": stat …: no such file or directory',
+        ),
+        ("fork/exec /bin/s3cret: permission denied", "fork/exec …: permission denied"),
         ('it ends in "the midst of s3cret', 'it ends in "…"'),
+        (
+            'Exec lifecycle hook ([sh -c $([ -f x ])\nlogin s3cret\n]) for Container "c" failed',
+            'Exec lifecycle hook (…) for Container "c" failed',
+        ),
+        (
+            'exec: "/bin/sh -c run s3cret": stat /bin/sh -c run s3cret: no such file or directory',
+            'exec: "…": stat …: no such file or directory',
+        ),
+        (r'command "cat<<E\ns3cret\nE" timed out', 'command "…" timed out'),
+        ('the value "--token=s3cret" is wrong', 'the value "…" is wrong'),
+        ("executable file `sh -c s3cret` not found", 'executable file "…" not found'),
+        ("it says “sh -c s3cret” is wrong", 'it says "…" is wrong'),
+        (
+            "dial https://u:s3cret/x+A=@cdn.example/x: refused",
+            "dial https://cdn.example/…: refused",
+        ),
+        ("dial redis://:p@s3cret@cache:6379: refused", "dial redis://cache:6379: refused"),
+        (f"{'x' * 1400} https://u:{'s3cret' * 99}@h/p", f"{'x' * 1400} https://h/…"),
+        ('it ends in "the midst of \\', 'it ends in "…"'),
+        ("it ends in 'the midst of s3cret", 'it ends in "…"'),
+        ('it ends in exec: "s3cret', 'it ends in exec: "…"'),
+        ("it ends in stat s3cret", "it ends in stat …"),
         ("it ends in hook ([s3cret", "it ends in hook (…)"),
     ],
 )
@@ -167,6 +223,7 @@ def test_f02_f03_an_event_quotes_no_command_and_of_a_url_its_host_alone(
         'MountVolume.SetUp failed for volume "v" : secret "app" not found',
         'violates PodSecurity "restricted:latest": (container "web" must set drop=["ALL"])',
         'Get "http://10.42.0.9:8080/": connection refused',
+        "It's said that a pod's volume can't be mounted: 'v'",
     ],
 )
 def test_the_rest_of_an_event_is_told_as_it_is(told: str) -> None:

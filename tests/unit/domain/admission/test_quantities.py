@@ -104,3 +104,5 @@ def test_an_amount_is_shown_in_the_unit_of_its_resource() -> None:
     assert format_quantity(Fraction(3, 2), "cpu") == "1500m"
     assert format_quantity(Fraction(1, 3000), "cpu") == "1m"
     assert format_quantity(Fraction(3 * 2**20), "memory") == "3Mi"
+    assert format_quantity(Fraction(4 * 2**30), "ephemeral-storage") == "4Gi"
+    assert format_quantity(Fraction(4 * 2**30 + 1), "ephemeral-storage") == "4097Mi"
