@@ -73,7 +73,7 @@ def plant(kube: ClusterDouble) -> list[str]:
             "involvedObject": {"kind": "Pod", "name": "broken", "namespace": "friend-alice"},
             "type": "Warning",
             "reason": "Unhealthy",
-            "message": f'planted: Get "http://10.42.0.9/{canaries[18]}": "sh -c {canaries[19]}"',
+            "message": f'told: Get "http://10.42.0.9/{canaries[18]}": "sh -c {canaries[19]}"',
             "lastTimestamp": "2100-01-01T00:00:00Z",
         }
     )
@@ -148,7 +148,7 @@ def test_f01_f02_f03_f05_no_canary_leaves_by_any_answer_log_line_row_file_or_eve
     assert {answer.status for answer in answers} >= {200, 201, 202, 401, 404, 502}
     assert len(log.lines) >= len(answers)
     assert "planted" in seen
-    assert "planted: Get" in seen
+    assert "told: Get" in seen
     assert len(invocations) >= 1
 
 

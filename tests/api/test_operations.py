@@ -403,13 +403,19 @@ def test_k03_an_event_of_what_was_given_up_fails_whenever_it_is_delivered(
     assert read(api, poison) == given_up
 
 
-def test_k03_what_is_given_up_on_the_way_to_another_gets_an_event_that_fails(
-    api: Api, invocations: list[Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def queue_behind_poison(api: Api, invocations: list[Any]) -> tuple[Any, Any, Any]:
+    """Return a poison operation, a fine one behind it, and the only event left: the fine one's."""
     poison = apply_async(api, "poison")
     fine = api.post(APPLY, config_map("fine", name="other"), headers=ASYNC).json["operation"]
     event = invocations.pop()
     invocations.clear()
+    return poison, fine, event
+
+
+def test_k03_what_is_given_up_on_the_way_to_another_gets_an_event_that_fails(
+    api: Api, invocations: list[Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison, fine, event = queue_behind_poison(api, invocations)
     monkeypatch.setattr(_OpenCluster, "apply", refuse_settings)
     for _ in range(2):
         with pytest.raises(Interrupted):
@@ -425,10 +431,7 @@ def test_k03_what_is_given_up_on_the_way_to_another_gets_an_event_that_fails(
 def test_k03_nothing_is_given_up_until_its_event_is_sent(
     api: Api, invocations: list[Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    poison = apply_async(api, "poison")
-    fine = api.post(APPLY, config_map("fine", name="other"), headers=ASYNC).json["operation"]
-    event = invocations.pop()
-    invocations.clear()
+    poison, fine, event = queue_behind_poison(api, invocations)
 
     def fail(*_: Any) -> None:
         raise UpstreamUnreachable("Lambda is busy.", code="lambda_busy")

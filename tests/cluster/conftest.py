@@ -17,7 +17,7 @@ import yaml
 from tests.cluster_client import ClusterClient, wait_until
 from tests.harness import ROOT, Api, create_backend
 
-SERVICE_ACCOUNT = "/api/v1/namespaces/friends-system/serviceaccounts/friend-api"
+SERVICE_ACCOUNTS = "/api/v1/namespaces/friends-system/serviceaccounts"
 
 
 @pytest.fixture(scope="session")
@@ -38,10 +38,7 @@ def admin(admin_kubeconfig: str) -> ClusterClient:
 @pytest.fixture(scope="session")
 def controller_kubeconfig(admin: ClusterClient, admin_kubeconfig: str) -> str:
     """The kubeconfig that the product works with: the shipped service account's."""
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    status, answer = admin.call("POST", f"{SERVICE_ACCOUNT}/token", request)
-    assert status == 201, answer
-    kubeconfig = as_user(admin_kubeconfig, {"token": answer["status"]["token"]})
+    kubeconfig = kubeconfig_of("friend-api", admin, admin_kubeconfig)
     wait_until(lambda: _policy_bites(ClusterClient(kubeconfig)), seconds=30)
     return kubeconfig
 
@@ -65,6 +62,14 @@ def friend_id(admin: ClusterClient) -> Iterator[str]:
     name = f"t-{uuid.uuid4().hex[:12]}"
     yield name
     admin.call("DELETE", f"/api/v1/namespaces/friend-{name}")
+
+
+def kubeconfig_of(account: str, admin: ClusterClient, admin_kubeconfig: str) -> str:
+    """Return a service account's kubeconfig, with a new token."""
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    status, answer = admin.call("POST", f"{SERVICE_ACCOUNTS}/{account}/token", request)
+    assert status == 201, answer
+    return as_user(admin_kubeconfig, {"token": answer["status"]["token"]})
 
 
 def as_user(kubeconfig: str, user: dict[str, Any]) -> str:

@@ -8,11 +8,9 @@ import pytest
 from chalicelib.gateways.cluster import KubernetesClusters
 from infra.doctor.clusters import check_clusters
 from infra.stages import load_settings
-from tests.cluster.conftest import as_user
+from tests.cluster.conftest import SERVICE_ACCOUNTS, kubeconfig_of
+from tests.cluster.test_least_privilege import RBAC, create_binding
 from tests.cluster_client import ClusterClient, wait_until
-
-ACCOUNTS = "/api/v1/namespaces/friends-system/serviceaccounts"
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
 def examine(kubeconfig: str | None) -> list[str]:
@@ -32,16 +30,9 @@ def account(admin: ClusterClient) -> Iterator[str]:
     """A service account without rights, by its name."""
     name = f"doctor-{uuid.uuid4().hex[:8]}"
     manifest = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
-    assert admin.call("POST", ACCOUNTS, manifest)[0] == 201
+    assert admin.call("POST", SERVICE_ACCOUNTS, manifest)[0] == 201
     yield name
-    admin.call("DELETE", f"{ACCOUNTS}/{name}")
-
-
-def kubeconfig_of(account: str, admin: ClusterClient, admin_kubeconfig: str) -> str:
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    status, answer = admin.call("POST", f"{ACCOUNTS}/{account}/token", request)
-    assert status == 201, answer
-    return as_user(admin_kubeconfig, {"token": answer["status"]["token"]})
+    admin.call("DELETE", f"{SERVICE_ACCOUNTS}/{name}")
 
 
 def test_an_account_without_rights_is_told_from_a_cluster_that_is_away(
@@ -59,17 +50,8 @@ def test_an_account_without_rights_is_told_from_a_cluster_that_is_away(
 @pytest.fixture
 def provisioner(account: str, admin: ClusterClient) -> Iterator[str]:
     """An account that may provision, and not observe."""
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": account},
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": "ClusterRole",
-            "name": "friend-provisioner",
-        },
-        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": "friends-system"}],
-    }
+    binding = create_binding("friend-provisioner", account)
+    binding |= {"kind": "ClusterRoleBinding", "metadata": {"name": account}}
     assert admin.call("POST", f"{RBAC}/clusterrolebindings", binding)[0] == 201
     yield account
     admin.call("DELETE", f"{RBAC}/clusterrolebindings/{account}")
