@@ -15,7 +15,7 @@ from tests.aws_double import AwsDouble
 from tests.canaries import CANARIES, Canaries, watching
 from tests.harness import Api, create_backend
 
-pytest_plugins = ["tests.threats.plugin"]
+pytest_plugins = ["tests.threats.plugin", "tests.field_cases"]
 
 # No property is timed: a slow machine is no fault.
 settings.register_profile("untimed", deadline=None)
