@@ -8,7 +8,7 @@ import json
 import os
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
@@ -63,20 +63,34 @@ class AwsDouble:
         keys = _backend("s3", "aws").buckets[bucket].keys
         return {key: keys[key].value for key in list(keys)}
 
-    def save(self, table: str, bucket: str) -> Callable[[], None]:
-        """Return a function that puts a table's items and a bucket's objects back as they are."""
-        # moto puts another table in the table's place when it takes a transaction back.
-        tables = _backend("dynamodb", REGION).tables
-        items, invocations = deepcopy(tables[table].items), list(self.invocations)
-        restore_objects = _save_objects(bucket)
+    def save(self, storage: Mapping[str, str]) -> Callable[[], None]:
+        """Return a function that puts everything back as it is: buckets are by their tables."""
+        invocations = list(self.invocations)
+        parts = [self.save_items(table) for table in storage]
+        parts += [_save_objects(bucket) for bucket in storage.values()]
 
         def restore() -> None:
-            tables[table].items = deepcopy(items)
-            restore_objects()
+            for restore_one in parts:
+                restore_one()
             self.invocations[:] = invocations
             self.requests.clear()
 
         return restore
+
+    def save_items(self, table: str) -> Callable[[], None]:
+        """Return a function that puts a table's items back as they are, as a backup does."""
+        # moto puts another table in the table's place when it takes a transaction back.
+        tables = _backend("dynamodb", REGION).tables
+        items = deepcopy(tables[table].items)
+
+        def restore() -> None:
+            tables[table].items = deepcopy(items)
+
+        return restore
+
+    def clear_items(self, table: str) -> None:
+        """Lose all items of a table."""
+        _backend("dynamodb", REGION).tables[table].items.clear()
 
 
 @contextmanager

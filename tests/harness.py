@@ -233,21 +233,26 @@ def _to_report(function: str, report: Any) -> Any:
 
 def create_backend(kubeconfig: str) -> None:
     """Make what infra/resources.yaml makes, in the AWS that is current: table, bucket, secrets."""
-    resources = yaml.safe_load((ROOT / "infra" / "resources.yaml").read_text())["Resources"]
-    table = resources["FriendsTable"]["Properties"]
-    boto3.client("dynamodb").create_table(
-        TableName=TABLE,
-        BillingMode=table["BillingMode"],
-        AttributeDefinitions=table["AttributeDefinitions"],
-        KeySchema=table["KeySchema"],
-        GlobalSecondaryIndexes=table["GlobalSecondaryIndexes"],
-    )
-    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    create_storage(TABLE, BUCKET)
     secrets = boto3.client("secretsmanager")
     secrets.create_secret(
         Name="friends/api-tokens", SecretString=factories.create_tokens_document()
     )
     secrets.create_secret(Name="friends/kubeconfig/main", SecretString=kubeconfig)
+
+
+def create_storage(table: str, bucket: str) -> None:
+    """Make a stage's table and bucket."""
+    resources = yaml.safe_load((ROOT / "infra" / "resources.yaml").read_text())["Resources"]
+    properties = resources["FriendsTable"]["Properties"]
+    boto3.client("dynamodb").create_table(
+        TableName=table,
+        BillingMode=properties["BillingMode"],
+        AttributeDefinitions=properties["AttributeDefinitions"],
+        KeySchema=properties["KeySchema"],
+        GlobalSecondaryIndexes=properties["GlobalSecondaryIndexes"],
+    )
+    boto3.client("s3").create_bucket(Bucket=bucket)
 
 
 def configure_domain(cloudflare: CloudflareDouble) -> dict[str, str]:

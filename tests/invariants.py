@@ -6,7 +6,7 @@ and every operation that was accepted is over. What breaks this is one of two: L
 recorded and the world lacks, LEAKED what the world holds and nothing that is recorded wants.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -44,16 +44,22 @@ class Problems:
         return bool(self.lost or self.leaked)
 
 
-def find_problems(seen: Observed) -> Problems:
-    """Return everything that is wrong with the world as it is now."""
+def find_problems(
+    seen: Observed, *, others: Sequence[Observed] = (), contested: Collection[str] = ()
+) -> Problems:
+    """Return everything that is wrong with the world as it is now.
+
+    others are the stages that share the cluster and the zone. contested are the names of claims
+    that were lost: another friend of this stage may have them by now.
+    """
     problems = Problems()
     for record in seen.records.values():
-        problems.lost += _missing(seen, record)
-    problems.leaked += _unwanted(seen)
+        problems.lost += _missing(seen, record, contested)
+    problems.leaked += _unwanted(seen, others)
     return problems
 
 
-def _missing(seen: Observed, record: FriendRecord) -> Iterator[str]:
+def _missing(seen: Observed, record: FriendRecord, contested: Collection[str]) -> Iterator[str]:
     friend = record.friend
     if friend.phase is not Phase.READY:
         yield f"{friend.id} is {friend.phase}"
@@ -64,7 +70,8 @@ def _missing(seen: Observed, record: FriendRecord) -> Iterator[str]:
         if not _says(seen.find(kind, desired), desired):
             yield f"{friend.id}'s {kind.name} is not as desired"
     for claim in claims_of(friend, record.exposures) - seen.claims:
-        yield f"{friend.id}'s claim of {claim.name}"
+        if claim.name not in contested or not _is_held(seen, claim):
+            yield f"{friend.id}'s claim of {claim.name}"
     if seen.profiles.get(friend.id) != build_profile(friend):
         yield f"{friend.id}'s profile.json is not as recorded"
     for exposure in record.exposures:
@@ -83,10 +90,21 @@ def _missing_of(seen: Observed, record: FriendRecord, exposure: Exposure) -> Ite
         yield f"the row of {exposure.hostname} does not note its record"
 
 
-def _unwanted(seen: Observed) -> Iterator[str]:
+def _is_held(seen: Observed, wanted: NameClaim) -> bool:
+    """Tell whether another friend who wants the name has the claim of it."""
+    return any(
+        claim in claims_of(record.friend, record.exposures)
+        for claim in seen.claims
+        if (claim.kind, claim.name) == (wanted.kind, wanted.name)
+        for record in seen.records.values()
+    )
+
+
+def _unwanted(seen: Observed, others: Sequence[Observed]) -> Iterator[str]:
+    records = [each for one in (seen, *others) for each in one.records.values()]
     yield from _unwanted_items(seen)
-    yield from _unwanted_objects(seen)
-    exposures = list(chain.from_iterable(each.exposures for each in seen.records.values()))
+    yield from _unwanted_objects(seen, records)
+    exposures = list(chain.from_iterable(each.exposures for each in records))
     wanted = {(each.hostname, build_record(each, DOMAIN).comment) for each in exposures}
     for record in seen.dns:
         owner = (record.spec.name, record.spec.comment)
@@ -113,8 +131,8 @@ def _unwanted_items(seen: Observed) -> Iterator[str]:
             yield f"the {item['status']} operation {item['pk']} {item['sk']}"
 
 
-def _unwanted_objects(seen: Observed) -> Iterator[str]:
-    owners = {(each.friend.id, each.friend.uid) for each in seen.records.values()}
+def _unwanted_objects(seen: Observed, records: Sequence[FriendRecord]) -> Iterator[str]:
+    owners = {(each.friend.id, each.friend.uid) for each in records}
     for namespace in seen.objects[kinds.NAMESPACE]:
         labels = namespace["metadata"].get("labels") or {}
         owner = (labels.get(FRIEND_LABEL), labels.get(UID_LABEL))
@@ -122,7 +140,7 @@ def _unwanted_objects(seen: Observed) -> Iterator[str]:
             yield f"the namespace {namespace['metadata']['name']}"
     routes = {
         (record.friend.namespace, build_ingress_route(record.friend, each)["metadata"]["name"])
-        for record in seen.records.values()
+        for record in records
         for each in record.exposures
     }
     for route in seen.objects[kinds.INGRESS_ROUTE]:

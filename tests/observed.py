@@ -19,12 +19,13 @@ from chalicelib.gateways.dynamodb import (
 )
 from infra.local.kube_objects import KIND_BY_PLURAL
 from tests.factories import create_layout
-from tests.harness import BUCKET, TABLE
 from tests.world import (
     FOREIGN_KEYS,
     FOREIGN_NAMESPACE,
     FOREIGN_ROUTE,
+    MAIN,
     ZONE_ID,
+    Storage,
     World,
 )
 
@@ -45,9 +46,9 @@ class Observed:
     layout: ClusterLayout
 
     @classmethod
-    def of(cls, world: World) -> "Observed":
-        """Look at the world, without a request."""
-        items = world.aws.items(TABLE)
+    def of(cls, world: World, storage: Storage = MAIN) -> "Observed":
+        """Look at the world of the stage that has this storage, without a request."""
+        items = world.aws.items(storage.table)
         return cls(
             items=items,
             records=_records_in(items),
@@ -57,7 +58,7 @@ class Observed:
                 for kind in kinds.ALL_KINDS
             },
             dns=[_to_record(each) for each in world.cloudflare.records(ZONE_ID)],
-            files=world.aws.objects(BUCKET),
+            files=world.aws.objects(storage.bucket),
             layout=create_layout(),
         )
 

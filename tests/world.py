@@ -30,7 +30,7 @@ from tests import aws_double
 from tests.aws_double import AwsDouble
 from tests.cluster_client import ClusterClient, create_pod, create_secret
 from tests.factories import AGENT_TOKEN
-from tests.harness import BUCKET, TABLE, Api, Clock, create_backend
+from tests.harness import BUCKET, TABLE, Api, Clock, create_backend, create_storage
 from tests.manifests import create_config_map_manifest, create_service_manifest
 
 ZONE_ID: Final = "0123456789abcdef0123456789abcdef"
@@ -47,6 +47,18 @@ _STANDING_BACK: Final = (
     "chalicelib.gateways.table",
     "chalicelib.services.stale",
 )
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What a stage has of its own; stages may share a cluster and a zone."""
+
+    table: str
+    bucket: str
+
+
+MAIN: Final = Storage(TABLE, BUCKET)
+OTHER: Final = Storage("friends-other", "workspace-other")
 
 
 @dataclass
@@ -68,19 +80,26 @@ class World:
         """The cluster, as its admin sees it."""
         return ClusterClient(self.kube.kubeconfig())
 
-    def start(self, seam: Seam | None = None) -> Api:
-        """Start another process of the API."""
+    def start(self, seam: Seam | None = None, storage: "Storage | None" = None) -> Api:
+        """Start another process of the API, of the stage that has this storage."""
+        storage = storage or MAIN
         domain = {"name": DOMAIN.name, "zone_id": DOMAIN.zone_id, "target": DOMAIN.target}
         environment = {
             "DOMAINS": json.dumps([domain]),
             "CLOUDFLARE_URL": self.cloudflare.url,
+            "TABLE_NAME": storage.table,
+            "WORKSPACE_BUCKET": storage.bucket,
         }
         parts = {"now": self.clock.now, "sleep": self.clock.sleep, "seam": seam or Seam()}
         return Api(environment, **parts)
 
     def save(self) -> Callable[[], None]:
         """Return a function that brings everything back as it is now, and forgets all requests."""
-        doubles = (self.kube.save(), self.cloudflare.save(), self.aws.save(TABLE, BUCKET))
+        doubles = (
+            self.kube.save(),
+            self.cloudflare.save(),
+            self.aws.save({each.table: each.bucket for each in (MAIN, OTHER)}),
+        )
         moment = self.clock.moment
 
         def restore() -> None:
@@ -141,6 +160,7 @@ def serve_world() -> Iterator[World]:
         for module in _STANDING_BACK:
             stack.enter_context(mock.patch(f"{module}.time", clock))
         create_backend(kube.kubeconfig())
+        create_storage(OTHER.table, OTHER.bucket)
         boto3.client("secretsmanager").create_secret(
             Name="friends/cloudflare", SecretString=cloudflare.token
         )

@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from chalicelib.domain import kinds
-from chalicelib.domain.model import FriendRecord
+from chalicelib.domain.model import FriendRecord, JsonObject
 from chalicelib.domain.operations import Operation
 from chalicelib.gateways.aws import AwsClients
 from chalicelib.gateways.operations import DynamoOperationStore
@@ -14,6 +14,10 @@ from tests.harness import TABLE
 from tests.observed import Observed
 
 _MANY = 1000
+# The label that tells one apply of a Deployment from another.
+VALUE: Final = "value"
+_DELETION: Final = "delete_object"
+_FOLLOWED: Final = (kinds.CONFIG_MAP.name, kinds.DEPLOYMENT.name)
 
 
 def operations_of(record: FriendRecord) -> list[Operation]:
@@ -23,30 +27,39 @@ def operations_of(record: FriendRecord) -> list[Operation]:
 
 
 def find_deviations(seen: Observed, record: FriendRecord) -> list[str]:
-    """Return the friend's ConfigMaps that do not say what the last operation on them did."""
+    """Return the friend's objects that do not say what the last operation on them did."""
     possible = _possible_values(operations_of(record))
     found = {
-        each["metadata"]["name"]: each["data"]
-        for each in seen.objects[kinds.CONFIG_MAP]
+        (kind.name, each["metadata"]["name"]): _value_of(each)
+        for kind in (kinds.CONFIG_MAP, kinds.DEPLOYMENT)
+        for each in seen.objects[kind]
         if each["metadata"]["namespace"] == record.friend.namespace
     }
     return [
-        f"{record.friend.id}'s ConfigMap {name} says {found.get(name)}, not one of {values}"
-        for name, values in possible.items()
-        if found.get(name) not in values
+        f"{record.friend.id}'s {key} says {found.get(key)}, not one of {values}"
+        for key, values in possible.items()
+        if found.get(key) not in values
     ]
 
 
-def _possible_values(operations: Iterable[Operation]) -> dict[str, list[Any]]:
-    possible: dict[str, list[Any]] = defaultdict(lambda: [None])
+def _value_of(thing: JsonObject) -> Any:
+    """Return what tells one apply of the object from another."""
+    if "data" in thing:
+        return thing["data"]
+    return (thing["metadata"].get("labels") or {}).get(VALUE)
+
+
+def _possible_values(operations: Iterable[Operation]) -> dict[tuple[str, str], list[Any]]:
+    possible: dict[tuple[str, str], list[Any]] = defaultdict(lambda: [None])
     for operation in operations:
         for manifest, result in zip(operation.manifests, operation.results, strict=False):
-            if manifest["kind"] != kinds.CONFIG_MAP.name:
+            if manifest["kind"] not in _FOLLOWED:
                 continue
-            name, value = manifest["metadata"]["name"], manifest["data"]
+            key = manifest["kind"], manifest["metadata"]["name"]
+            value = None if operation.type == _DELETION else _value_of(manifest)
             if result is None:
-                # It was given up; whether it was sent, nobody knows.
-                possible[name].append(value)
-            elif result["status"] == "applied":
-                possible[name] = [value]
+                # It failed for good; whether it was sent is not known.
+                possible[key].append(value)
+            elif result["status"] in {"applied", "deleted"}:
+                possible[key] = [value]
     return possible

@@ -1,21 +1,28 @@
 """A state machine: clients, Lambda, time and faults in any order, against a simple model.
 
-In the end eleven minutes pass, nothing more is delivered, and two passes at most have to make the
+A second stage shares the cluster and the zone, and the table may be lost or be put back from a
+backup. Whatever any process deletes has to be proved by the table of its own stage.
+
+In the end eleven minutes pass, nothing more is delivered, and two runs at most have to make the
 world whole, so that the next one changes nothing; and it has to agree with what clients were told.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
+import boto3
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from chalicelib.domain.fields import identities_of
 from chalicelib.services.worker import Interrupted
 from tests.described import ApiAnswer
 from tests.factories import ADMIN_TOKEN, AGENT_TOKEN
 from tests.facts import fact_of_contact, facts_in
-from tests.faults.applied import find_deviations, operations_of
+from tests.faults.applied import VALUE, find_deviations, operations_of
+from tests.faults.evidence import remove_orphans, things_in, unproven
 from tests.faults.flows import ASYNC
 from tests.faults.injection import FaultySeam, NthFault, ProcessKilled
 from tests.faults.model import (
@@ -34,14 +41,22 @@ from tests.faults.model import (
 )
 from tests.faults.modes import Mode
 from tests.faults.trial import MOST_PASSES, UNTIL_LEASES_ARE_OVER_SECONDS, reconcile
+from tests.harness import Api
 from tests.invariants import find_problems
-from tests.manifests import create_config_map_manifest, create_service_manifest
+from tests.manifests import (
+    create_config_map_manifest,
+    create_deployment_manifest,
+    create_service_manifest,
+)
 from tests.observed import Observed
-from tests.world import World
+from tests.world import MAIN, OTHER, Storage, World
 
 # "shop" of app-alice and "shop-app" of alice spell one host name.
 FRIENDS: Final = st.sampled_from(["alice", "bob", "app-alice"])
 EXPOSURES: Final = st.sampled_from(["app", "shop", "shop-app"])
+DEPLOYMENTS: Final = st.sampled_from(["one", "two"])
+# The second stage's only friend.
+ELSEWHERE: Final = "zoe"
 NAMES: Final = st.sampled_from(["Ann", "Ben"])
 IDENTITIES: Final = st.sampled_from([None, "1" * 18, "7" * 18])
 AGENTS: Final = st.sampled_from(["mochi", "tofu"])
@@ -62,6 +77,9 @@ class FriendsMachine(RuleBasedStateMachine):
         self._model = Model({each: {_known(seen, each)} for each in ("alice", "bob", "app-alice")})
         self._armed: NthFault | None = None
         self._accepted: list[tuple[str, str, str]] = []
+        self._contested: set[str] = set()
+        self._backup: _Backup | None = None
+        self._was_restored = False
 
     @rule(friend_id=FRIENDS, name=NAMES, discord_id=IDENTITIES, by_agent=st.booleans())
     def register(
@@ -112,6 +130,22 @@ class FriendsMachine(RuleBasedStateMachine):
             uid = Observed.of(self._world).records[friend_id].friend.uid
             self._accepted.append((friend_id, uid, answer.json["operation"]["id"]))
 
+    @rule(friend_id=FRIENDS, name=DEPLOYMENTS, value=FEW, later=st.booleans())
+    def deploy(self, friend_id: str, name: str, value: int, *, later: bool) -> None:
+        """Apply a Deployment, now or later."""
+        manifest = create_deployment_manifest(name, replicas=0)
+        manifest["metadata"]["labels"] = {VALUE: str(value)}
+        url = f"/api/friends/{friend_id}/namespace/apply"
+        headers = ASYNC if later else {}
+        self._call(friend_id, unchanged, "POST", url, manifest, headers=headers)
+
+    @rule(friend_id=FRIENDS, name=DEPLOYMENTS, later=st.booleans())
+    def undeploy(self, friend_id: str, name: str, *, later: bool) -> None:
+        """Delete a Deployment, now or later: also between an apply's acceptance and its run."""
+        url = f"/api/friends/{friend_id}/namespace/deployments/{name}"
+        headers = ASYNC if later else {}
+        self._call(friend_id, unchanged, "DELETE", url, headers=headers)
+
     @rule(friend_id=FRIENDS, name=EXPOSURES)
     def expose(self, friend_id: str, name: str) -> None:
         """Expose the Service, if it is there."""
@@ -156,6 +190,52 @@ class FriendsMachine(RuleBasedStateMachine):
         with self._process() as seam:
             self._world.start(seam).reconcile()
 
+    @rule(friend_id=FRIENDS)
+    def lose_claim(self, friend_id: str) -> None:
+        """Lose the claim of a friend's platform id: another friend may take it."""
+        record = Observed.of(self._world).records.get(friend_id)
+        for identity in identities_of(record.friend.contact) if record else ():
+            claim = f"{identity.platform}#{identity.key}"
+            self._contested.add(claim)
+            key = {"pk": f"IDENTITY#{claim}", "sk": "CLAIM"}
+            boto3.resource("dynamodb").Table(MAIN.table).delete_item(Key=key)
+
+    @rule()
+    def lose_table(self) -> None:
+        """Run reconcile on an emptied table, then put everything back."""
+        put_back = self._world.aws.save_items(MAIN.table)
+        before = Observed.of(self._world)
+        self._world.aws.clear_items(MAIN.table)
+        with self._process(before) as seam:
+            self._world.start(seam).reconcile()
+        put_back()
+
+    @rule()
+    def back_up(self) -> None:
+        """Make a backup of the table."""
+        put_back = self._world.aws.save_items(MAIN.table)
+        self._backup = _Backup(put_back, self._model.copy(), tuple(self._accepted))
+
+    @rule()
+    def restore(self) -> None:
+        """Put the table back as it was at the backup, and nothing else."""
+        if self._backup is not None:
+            self._backup.put_back()
+            self._model = self._backup.model.copy()
+            self._accepted = list(self._backup.accepted)
+            self._was_restored = True
+
+    @rule(step=st.sampled_from(["register", "expose", "take_down", "delete", "reconcile"]))
+    def elsewhere(self, step: str) -> None:
+        """Have something happen in the other stage, with all that it dispatches."""
+        ours, self._world.invocations[:] = list(self._world.invocations), []
+        with self._process(storage=OTHER) as seam:
+            api = self._world.start(seam, OTHER)
+            _take_step(api, step)
+            with suppress(Interrupted):
+                api.deliver(self._world.invocations)
+        self._world.invocations[:] = ours
+
     @rule(seconds=st.sampled_from([5.0, 60.0, 400.0]))
     def wait(self, seconds: float) -> None:
         """Let time pass."""
@@ -165,13 +245,22 @@ class FriendsMachine(RuleBasedStateMachine):
         """Come to rest, and be judged."""
         self._world.invocations.clear()
         self._world.clock.pass_seconds(UNTIL_LEASES_ARE_OVER_SECONDS)
-        passes = range(MOST_PASSES + 1)
-        changed = (reconcile(self._world, self._world.start()) for _ in passes)
-        assert 0 in changed, f"not at rest after {MOST_PASSES} passes"
-        seen = Observed.of(self._world)
-        problems = find_problems(seen)
+        if self._was_restored:
+            remove_orphans(self._world)
+        for storage in (MAIN, OTHER):
+            self._come_to_rest(storage)
+        seen, other = Observed.of(self._world), Observed.of(self._world, OTHER)
+        problems = find_problems(seen, others=[other], contested=self._contested)
+        assert not problems, problems
+        problems = find_problems(other, others=[seen])
         assert not problems, problems
         self._judge(seen)
+
+    def _come_to_rest(self, storage: Storage) -> None:
+        runs = range(MOST_PASSES + 1)
+        with self._process(storage=storage):
+            changed = [reconcile(self._world, self._world.start(storage=storage)) for _ in runs]
+        assert 0 in changed, f"not at rest after {MOST_PASSES} runs"
 
     def _judge(self, seen: Observed) -> None:
         facts = facts_in(seen)
@@ -214,8 +303,16 @@ class FriendsMachine(RuleBasedStateMachine):
         return answer
 
     @contextmanager
-    def _process(self) -> Iterator[FaultySeam]:
-        """Give a process its seam, with the fault that is armed, and let it die or end."""
+    def _process(
+        self, before: Observed | None = None, *, storage: Storage = MAIN
+    ) -> Iterator[FaultySeam]:
+        """Give a process its seam, with the fault that is armed, and let it die or end.
+
+        What is gone then has to be proved by its stage's table. before is what there was, where
+        the table that proves it is not the one of then.
+        """
+        there = things_in(before or Observed.of(self._world))
+        rows = Observed.of(self._world, storage)
         seam = FaultySeam(self._world, self._armed)
         self._armed = None
         with suppress(ProcessKilled):
@@ -223,6 +320,34 @@ class FriendsMachine(RuleBasedStateMachine):
         seam.end()
         self._world.kube.clear()
         self._world.cloudflare.clear()
+        after = Observed.of(self._world, storage)
+        gone = there - things_in(after)
+        assert unproven(gone, rows, after) == [], "deleted without evidence"
+
+
+@dataclass(frozen=True)
+class _Backup:
+    """A backup of the table, and what clients knew when it was made."""
+
+    put_back: Callable[[], None]
+    model: Model
+    accepted: tuple[tuple[str, str, str], ...]
+
+
+def _take_step(api: Api, step: str) -> None:
+    friend = f"/api/friends/{ELSEWHERE}"
+    match step:
+        case "register":
+            api.post("/api/friends", {"id": ELSEWHERE, "display_name": "Zoe"})
+            api.post(f"{friend}/namespace/apply", create_service_manifest())
+        case "expose":
+            api.post(f"{friend}/namespace/expose", {"name": "app", "service": "web"})
+        case "take_down":
+            api.delete(f"{friend}/namespace/expose/app")
+        case "delete":
+            api.delete(f"{friend}?confirm={ELSEWHERE}")
+        case _:
+            api.reconcile()
 
 
 def _known(seen: Observed, friend_id: str) -> State:

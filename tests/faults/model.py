@@ -38,6 +38,10 @@ class Model:
         """Begin with what is known."""
         self._possible = possible
 
+    def copy(self) -> "Model":
+        """Return what is known now, whatever becomes known later."""
+        return Model({friend_id: set(states) for friend_id, states in self._possible.items()})
+
     @property
     def friends(self) -> list[str]:
         """The ids that it knows of."""

@@ -13,10 +13,13 @@ from tests.faults.machine import FriendsMachine
 from tests.world import World
 
 # (examples, parts): the parts run side by side with pytest -n.
-PROFILES: Final = {"default": (12, 1), "nightly": (10_000, 20)}
+PROFILES: Final = {"default": (40, 1), "nightly": (10_000, 20)}
 EXAMPLES, PARTS = PROFILES[os.environ.get("HYPOTHESIS_PROFILE", "default")]
 
 
+@pytest.mark.case("H2")
+@pytest.mark.case("H3")
+@pytest.mark.case("M1")
 @pytest.mark.parametrize("part", range(PARTS))
 def test_whatever_happens_the_world_comes_to_rest_as_recorded(
     populated: tuple[World, Callable[[], None]], part: int
