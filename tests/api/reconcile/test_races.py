@@ -78,7 +78,7 @@ def test_a_new_friends_profile_outlives_the_sweep_of_the_old_one(
     drop = S3Workspace.drop_profile
     meanwhile = once(lambda: move_in(api))
 
-    def drop_late(self: Any, *about: Any, **options: Any) -> bool:
+    def drop_late(self: Any, *about: Any, **options: Any) -> Any:
         meanwhile()
         return drop(self, *about, **options)
 
