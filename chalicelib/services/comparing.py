@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 # What a system may take to be read, and again to have repaired what is not one friend's alone. Ten
 # thousand friends are twenty pages of each kind; an invocation has 300 s.
-_SYSTEM_SECONDS: Final = 60.0
+_SYSTEM_SECONDS: Final = 120.0
 # These say that nothing answers: whoever asks again waits again.
 _NO_ANSWER: Final = frozenset({"cluster_unreachable", "cluster_unavailable", "out_of_time"})
 _IN_CLUSTER: Final = (Part.NAMESPACE, Part.ROUTES, Part.RECORDS)
