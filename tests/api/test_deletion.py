@@ -90,7 +90,7 @@ def test_a_deletion_is_accepted_and_then_nothing_is_left(
 def test_a_deletion_leaves_a_tombstone_for_good_once_the_friend_is_gone(
     api: Api, kube: ClusterDouble, clock: Clock, invocations: list[Any]
 ) -> None:
-    table = boto3.resource("dynamodb").Table(TABLE)
+    table: Any = boto3.resource("dynamodb").Table(TABLE)
     row = table.get_item(Key={"pk": "FRIEND#alice", "sk": "PROFILE"})["Item"]
     key = {"pk": f"TOMBSTONE#{row['uid']}", "sk": "FRIEND"}
     api.delete(DELETE)
