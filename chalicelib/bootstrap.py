@@ -135,6 +135,7 @@ def wire(
         domains=settings.domains,
         cluster_names=settings.cluster_names,
         layout=settings.layout,
+        now=now,
     )
     convergence = Convergence(
         friends=store,

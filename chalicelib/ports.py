@@ -4,12 +4,14 @@ Every method may raise UpstreamUnreachable, UpstreamFailed or OutOfTime (domain/
 what its docstring names. now and free_at are in seconds since the epoch.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
+from chalicelib.domain.evidence import RemovedExposure, Tombstone
 from chalicelib.domain.kinds import Kind, ObjectRef
 from chalicelib.domain.model import (
     DamagedRow,
@@ -203,7 +205,7 @@ class ExposureStore(Protocol):
     def forget(self, exposure: Exposure, owner: str, free_at: float) -> None:
         """Forget the exposure. Until free_at, nobody else may claim its host name.
 
-        Raises LeaseLost.
+        That it was removed is recorded until forget_removed. Raises LeaseLost.
         """
 
 
@@ -215,6 +217,14 @@ class Watched:
     uid: str
     operation_id: str
     created_at: str
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Who holds which names, and which exposures were removed from theirs."""
+
+    in_force: Sequence[NameClaim]
+    removed: Sequence[RemovedExposure]
 
 
 class Inventory(Protocol):
@@ -233,8 +243,11 @@ class Inventory(Protocol):
 
     def claims(
         self, friend_id: str | None = None, damaged: list[DamagedRow] | None = None
-    ) -> list[NameClaim]:
-        """Return the claims of names that are in force, of one friend or of all."""
+    ) -> Claims:
+        """Return the claims of names, of one friend or of all, and what was removed from them."""
+
+    def tombstones(self, damaged: list[DamagedRow] | None = None) -> list[Tombstone]:
+        """Return every friend who was deleted."""
 
     def watched(
         self, friend_id: str | None = None, damaged: list[DamagedRow] | None = None
@@ -245,6 +258,12 @@ class Inventory(Protocol):
         """Delete a claim, if it is still this registration's and nobody is at work on it.
 
         Safe to repeat. Tells whether it was deleted.
+        """
+
+    def forget_removed(self, removed: RemovedExposure) -> None:
+        """Delete the record of a removal whose remains were seen gone. Safe to repeat.
+
+        A later removal of the same exposure stays.
         """
 
     def begin_pass(self, lease: Lease, now: float) -> bool:
@@ -370,6 +389,15 @@ class StoredProfile:
     digest: str
 
 
+class ProfileFate(StrEnum):
+    """What became of a listed profile.json that nobody recorded wants."""
+
+    DELETED = "deleted"
+    GONE = "gone"
+    NOT_OURS = "not ours"
+    UNPROVED = "unproved"
+
+
 class Workspace(Protocol):
     """Each friend's profile.json in the agents' workspace. What else is there is the agents'."""
 
@@ -396,10 +424,13 @@ class Workspace(Protocol):
     def delete_profile(self, friend: Friend) -> None:
         """Delete the profile.json of this registration, if it is there. Safe to repeat."""
 
-    def drop_profile(self, stored: StoredProfile, *, dry_run: bool = False) -> bool:
-        """Delete a profile.json that was listed, if it is the API's; tell whether it is.
+    def drop_profile(
+        self, stored: StoredProfile, registrations: Collection[str], *, dry_run: bool = False
+    ) -> ProfileFate:
+        """Delete a listed profile.json that one of these registrations wrote; tell its fate.
 
-        One that has changed since stays. Safe to repeat.
+        registrations are named by when they were made. A profile that has changed since it was
+        listed is GONE: there is another now. Safe to repeat.
         """
 
 

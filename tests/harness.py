@@ -233,21 +233,26 @@ def _to_report(function: str, report: Any) -> Any:
 
 def create_backend(kubeconfig: str) -> None:
     """Make what infra/resources.yaml makes, in the AWS that is current: table, bucket, secrets."""
-    resources = yaml.safe_load((ROOT / "infra" / "resources.yaml").read_text())["Resources"]
-    table = resources["FriendsTable"]["Properties"]
-    boto3.client("dynamodb").create_table(
-        TableName=TABLE,
-        BillingMode=table["BillingMode"],
-        AttributeDefinitions=table["AttributeDefinitions"],
-        KeySchema=table["KeySchema"],
-        GlobalSecondaryIndexes=table["GlobalSecondaryIndexes"],
-    )
+    create_table(TABLE)
     boto3.client("s3").create_bucket(Bucket=BUCKET)
     secrets = boto3.client("secretsmanager")
     secrets.create_secret(
         Name="friends/api-tokens", SecretString=factories.create_tokens_document()
     )
     secrets.create_secret(Name="friends/kubeconfig/main", SecretString=kubeconfig)
+
+
+def create_table(name: str) -> None:
+    """Make a table as infra/resources.yaml makes it, under this name."""
+    resources = yaml.safe_load((ROOT / "infra" / "resources.yaml").read_text())["Resources"]
+    table = resources["FriendsTable"]["Properties"]
+    boto3.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode=table["BillingMode"],
+        AttributeDefinitions=table["AttributeDefinitions"],
+        KeySchema=table["KeySchema"],
+        GlobalSecondaryIndexes=table["GlobalSecondaryIndexes"],
+    )
 
 
 def configure_domain(cloudflare: CloudflareDouble) -> dict[str, str]:

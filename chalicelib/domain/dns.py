@@ -11,7 +11,7 @@ LONGEST_HOST_NAME: Final = 253
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 # What ends in a number is read as an IPv4 address (WHATWG URL, section 3.5), hence the letter.
 _HOST_NAME: Final = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z]){_LABEL}")
-_OWNER: Final = re.compile(rf"{OWNER_PREFIX}[a-z0-9-]+/([a-z0-9-]+)")
+_OWNER: Final = re.compile(rf"{OWNER_PREFIX}([a-z0-9-]+)/([a-z0-9-]+)")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,19 @@ class Record:
         A person's own comment that merely starts like ours is no owner.
         """
         owner = _OWNER.fullmatch(self.spec.comment)
-        return owner is not None and self.spec.name.startswith(f"{owner[1]}-")
+        return owner is not None and self.spec.name.startswith(f"{owner[2]}-")
+
+    @property
+    def owner_uid(self) -> str:
+        """The uid of the registration whose record this is; empty where it is not ours."""
+        owner = _OWNER.fullmatch(self.spec.comment)
+        return "" if owner is None else owner[1]
+
+    @property
+    def exposure_name(self) -> str:
+        """The name of the exposure whose record this is; empty where it is not ours."""
+        owner = _OWNER.fullmatch(self.spec.comment)
+        return "" if owner is None else owner[2]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 pk                 sk                     what
 OPERATIONS#alice   19a2b3c4d5e-00000007   an operation; expires 30 days after it was accepted
 FRIEND#alice       PROFILE                accepted, finished, ran_at, lease_owner, lease_until
+TOMBSTONE#<uid>    FRIEND                 a friend who was deleted, and when; kept for good
 
 The friend's row changes without a new version here: an operation is no change of the friend.
 Manifests are kept compressed: what a write costs grows with the size of its item.
@@ -40,6 +41,9 @@ from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import Claim, LeaseLost, StaleVersion
 
 ALL_WATCHED: Final = "WATCHED"
+ALL_TOMBSTONES: Final = "TOMBSTONES"
+TOMBSTONE_PREFIX: Final = "TOMBSTONE#"
+TOMBSTONE: Final = "FRIEND"
 _PREFIX: Final = "OPERATIONS#"
 _UNREADABLE: Final = (
     "What is recorded of this operation cannot be read, so it was given up. Apply again what it "
@@ -179,7 +183,8 @@ class DynamoOperationStore:
         """See OperationStore.
 
         What belongs to the friend goes first, claims on platform ids included, and the row last: so
-        long as it is there, the deletion can be taken up again.
+        long as it is there, the deletion can be taken up again. The tombstone is written in the
+        row's own transaction, so that a friend is recorded or proved to be deleted at any moment.
         """
         items = self._table.query(
             KeyConditionExpression="pk = :pk",
@@ -198,9 +203,12 @@ class DynamoOperationStore:
             for identity in identities_of(to_friend(row).contact):
                 # A claim that is another's by now stays.
                 self._table.transact([self._give_up(identity, friend)])
-            if not self._table.transact(
-                [self._forget(friend, owner), self._done(operation, owner)]
-            ):
+            end = [
+                self._forget(friend, owner),
+                self._done(operation, owner),
+                self._bury(friend, operation),
+            ]
+            if not self._table.transact(end):
                 return
         found = self.find(friend, operation.id)
         if found is None or not found.status.is_final:
@@ -264,6 +272,25 @@ class DynamoOperationStore:
             PROFILE,
             when="uid = :uid AND lease_owner = :owner",
             values={":uid": friend.uid, ":owner": owner},
+        )
+
+    def _bury(self, friend: Friend, operation: Operation) -> Item:
+        """Return the action that records for good that this registration was deleted."""
+        # An update makes the item where there is none; a repeat finds its own.
+        return self._table.update_action(
+            f"{TOMBSTONE_PREFIX}{friend.uid}",
+            TOMBSTONE,
+            when="attribute_not_exists(pk) OR uid = :uid",
+            values={":uid": friend.uid},
+            sets={
+                "list_pk": ALL_TOMBSTONES,
+                "list_sk": f"{friend.id}#{friend.uid}",
+                "friend_id": friend.id,
+                "uid": friend.uid,
+                "cluster": friend.cluster,
+                "created_at": friend.created_at,
+                "deleted_at": operation.finished_at,
+            },
         )
 
     def _done(self, operation: Operation, owner: str) -> Item:

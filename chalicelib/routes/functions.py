@@ -95,7 +95,12 @@ def _measure(report: JsonObject, *, is_whole: bool) -> None:
         "Refusals": counts["refused"],
     }
     if is_whole:
-        measured |= {"Passes": 1, "FailedPasses": 0, "Friends": report["checked"]}
+        measured |= {
+            "Passes": 1,
+            "FailedPasses": 0,
+            "Friends": report["checked"],
+            "Orphans": report["orphans"],
+        }
         oldest = report.get("oldest_unfinished_operation_seconds")
         if oldest is not None:
             measured["OldestUnfinishedOperationSeconds"] = oldest

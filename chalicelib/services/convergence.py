@@ -98,7 +98,7 @@ class _OneFriend:
 
     def _claims(self) -> None:
         friend, exposures = self.record.friend, self.record.exposures
-        lost = claims_of(friend, exposures) - set(self.to.inventory.claims(friend.id))
+        lost = claims_of(friend, exposures) - set(self.to.inventory.claims(friend.id).in_force)
         # Each by itself: one name that is another's by now must not cost the friend the others.
         identities = [each for each in lost if each.kind == "identity"]
         self._claim_again(identities, partial(self.to.friends.claim_identities, friend))

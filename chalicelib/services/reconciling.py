@@ -3,7 +3,7 @@
     read what is recorded
       ├─ clusters, claims, workspace, zones: a few paged lists each, all looked at side by side
       ├─ records: in batches, under the leases of their host names
-      ├─ strays: what is ours and belongs to nobody; few at a time, each looked at again
+      ├─ orphans: what is proved to be deleted; few at a time, each looked at again
       └─ friends: the parts that differ, side by side; beyond a few hundred, by further invocations
 
 A clean pass writes nothing but its own lease. What could not be read is left alone.
@@ -50,6 +50,9 @@ from chalicelib.services.memory import collector_paused
 # One invocation converges so many friends; what is more, others do, so many each.
 _MOST_HERE: Final = 500
 _CHUNK: Final = 250
+# So many further invocations are started by one. At three at once they are done when the next run
+# comes: Lambda's queue never grows. What is more is left to that run.
+_MOST_STARTED: Final = 8
 _AT_ONCE: Final = 8
 # What must be left of an invocation to begin with another few friends.
 _ENOUGH_SECONDS: Final = 20.0
@@ -109,15 +112,19 @@ class Reconciler:
         return self._converge(here)
 
     def _converge(self, here: Pass) -> JsonObject:
-        checked, handed_on = len(here.work.parts), 0
+        checked, handed_on, postponed = len(here.work.parts), 0, 0
         if here.dry_run or here.deadline.remaining_seconds >= _ENOUGH_SECONDS:
-            handed_on = self._work(here)
+            handed_on, postponed = self._work(here)
         else:
             # Handing on from here would go on for ever.
             sentence = "The invocation had no time to begin: its timeout is too short."
             here.findings.failed.append(Finding(None, sentence, "timeout_too_short"))
         return build_report(
-            here.findings, checked=checked, dry_run=here.dry_run, handed_on=handed_on
+            here.findings,
+            checked=checked,
+            dry_run=here.dry_run,
+            handed_on=handed_on,
+            postponed=postponed,
         )
 
     def _run_pass(self, deadline: Deadline, *, dry_run: bool) -> JsonObject:
@@ -127,12 +134,13 @@ class Reconciler:
             unfinished = here.attempt("The operations", partial(self._unfinished, here))
             self.comparison.compare(here)
         here.findings.failed += map(damaged_row, here.damaged)
-        handed_on = self._work(here)
+        handed_on, postponed = self._work(here)
         return build_report(
             here.findings,
             checked=len(here.friends),
             dry_run=dry_run,
             handed_on=handed_on,
+            postponed=postponed,
             oldest_unfinished_seconds=unfinished,
         )
 
@@ -179,12 +187,12 @@ class Reconciler:
             return 0
         return max(0, int((self.now() - datetime.fromisoformat(min(dates))).total_seconds()))
 
-    def _work(self, here: Pass) -> int:
+    def _work(self, here: Pass) -> tuple[int, int]:
         """Converge what differs, as far as it is for this invocation; hand on the rest.
 
-        Returns how many friends were handed on.
+        Returns how many friends were handed on, and how many are left to the next run.
         """
-        waiting = here.work.in_order()
+        waiting = self._turned(here.work.in_order())
         later = [] if here.dry_run else waiting[_MOST_HERE:]
         now = waiting[: len(waiting) - len(later)]
         while now and here.deadline.remaining_seconds >= _ENOUGH_SECONDS:
@@ -195,10 +203,24 @@ class Reconciler:
         left = [*now, *later]
         if here.dry_run:
             # Handed on, it would be planned by an invocation whose report nobody reads.
-            return len(left)
-        for chunk in chunks_of(left, _CHUNK):
+            return len(left), 0
+        given = left[: _MOST_STARTED * _CHUNK]
+        for chunk in chunks_of(given, _CHUNK):
             here.attempt("Handing on", partial(self.dispatcher.dispatch_work, chunk))
-        return len(left)
+        return len(given), len(left) - len(given)
+
+    def _turned(
+        self, waiting: list[tuple[str, frozenset[Part]]]
+    ) -> list[tuple[str, frozenset[Part]]]:
+        """Return the work from another friend on in each run, where it is too much for one.
+
+        Those who fail each time would keep the others from their turn.
+        """
+        most = _MOST_HERE + _MOST_STARTED * _CHUNK
+        if len(waiting) <= most:
+            return waiting
+        first = int(self.now().timestamp()) % len(waiting)
+        return [*waiting[first:], *waiting[:first]]
 
     def _converge_one(self, here: Pass, work: tuple[str, frozenset[Part]]) -> Findings:
         friend_id, parts = work

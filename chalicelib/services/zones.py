@@ -37,13 +37,15 @@ class ZoneView:
 
     ours is how many records are the API's. drifted are the exposures whose record is missing, is
     not as wanted, is one of several, or is not noted in the row; blocked those at whose name
-    another's record stands; strays the records of ours that nobody wants.
+    another's record stands; strays the records of ours that nobody wants. wanted_names are the
+    host names of all exposures, of those that are leaving too.
     """
 
     ours: int
     drifted: tuple[Exposure, ...]
     blocked: tuple[Exposure, ...]
     strays: tuple[Record, ...]
+    wanted_names: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,8 @@ def view_zone(
             drifted.append(exposure)
     ours = [each for each in observed if each.is_ours]
     strays = [each for each in ours if (each.spec.name, each.spec.comment) not in wanted]
-    return ZoneView(len(ours), tuple(drifted), tuple(blocked), tuple(strays))
+    names = frozenset(name for name, _ in wanted)
+    return ZoneView(len(ours), tuple(drifted), tuple(blocked), tuple(strays), names)
 
 
 def plan_zone_of(

@@ -47,12 +47,14 @@ def cluster(kube: ClusterDouble) -> ClusterClient:
 
 
 def rows() -> list[Any]:
-    """Return what is recorded, but for operations and the tombstones of host names."""
+    """Return what is recorded, but for operations and what proves that something was deleted."""
     items: list[Any] = boto3.resource("dynamodb").Table(TABLE).scan()["Items"]
     return [
         each
         for each in items
-        if not each["pk"].startswith("OPERATIONS#") and "expires_at" not in each
+        if not each["pk"].startswith(("OPERATIONS#", "TOMBSTONE#"))
+        and not each["sk"].startswith("REMOVED#")
+        and "expires_at" not in each
     ]
 
 
@@ -82,6 +84,35 @@ def test_a_deletion_is_accepted_and_then_nothing_is_left(
     assert (rows(), profiles(), cloudflare.records(ZONE_ID)) == ([], [], [])
     assert cluster.find("/api/v1/namespaces/friend-alice") is None
     assert api.get(FRIEND).status == 404
+
+
+@pytest.mark.case("H2")
+def test_a_deletion_leaves_a_tombstone_for_good_once_the_friend_is_gone(
+    api: Api, kube: ClusterDouble, clock: Clock, invocations: list[Any]
+) -> None:
+    table: Any = boto3.resource("dynamodb").Table(TABLE)
+    row = table.get_item(Key={"pk": "FRIEND#alice", "sk": "PROFILE"})["Item"]
+    key = {"pk": f"TOMBSTONE#{row['uid']}", "sk": "FRIEND"}
+    api.delete(DELETE)
+    event = invocations[0]
+    kube.fail_next(status=500, times=99, match="DELETE /api/v1/namespaces")
+    with pytest.raises(Exception, match="cluster"):
+        api.run_operation(event)
+    assert "Item" not in table.get_item(Key=key)
+    kube.clear()
+    clock.pass_seconds(60)
+    for _ in range(2):
+        api.run_operation(event)
+        tombstone = table.get_item(Key=key)["Item"]
+        about = {each: tombstone[each] for each in ("friend_id", "uid", "cluster", "created_at")}
+        assert about == {
+            "friend_id": "alice",
+            "uid": row["uid"],
+            "cluster": "main",
+            "created_at": row["created_at"],
+        }
+        assert tombstone["deleted_at"] > row["created_at"]
+        assert "expires_at" not in tombstone
 
 
 def test_the_one_who_asked_sees_how_it_ended(api: Api, invocations: list[Any]) -> None:

@@ -78,6 +78,15 @@ def reconcile(
     api, s3 = start(), boto3.client("s3")
     ours = {"revision": "2020-01-01T00:00:00.000000Z/000000000001"}
     s3.put_object(Bucket=BUCKET, Key="friends/nobody/profile.json", Body=b"{}", Metadata=ours)
+    tombstone = {
+        "pk": "TOMBSTONE#u",
+        "sk": "FRIEND",
+        "list_pk": "TOMBSTONES",
+        "list_sk": "nobody#u",
+    }
+    since = {"created_at": "2020-01-01T00:00:00.000000Z", "deleted_at": "2021"}
+    about = {"friend_id": "nobody", "uid": "u", "cluster": "main", **since}
+    boto3.resource("dynamodb").Table(TABLE).put_item(Item={**tombstone, **about})
     api.post("/api/friends/bob/namespace/apply", create_service_manifest())
     api.post("/api/friends/bob/namespace/expose", {"name": "app", "service": "web"})
     s3.delete_object(Bucket=BUCKET, Key="friends/bob/profile.json")

@@ -18,11 +18,13 @@ from infra.local.cluster import ClusterDouble
 from tests.api.reconcile.outside import (
     DISCORD_ID,
     FRIEND,
+    HOST,
     INSIDE,
     ROUTE,
     SCHEDULED,
     Outside,
     bend_route,
+    bury,
     codes,
     delete_namespace,
     delete_profile,
@@ -30,6 +32,7 @@ from tests.api.reconcile.outside import (
     delete_record,
     delete_route,
     edit_profile,
+    find_row,
     forget_record_id,
     leave_unready,
     lose_host,
@@ -37,6 +40,7 @@ from tests.api.reconcile.outside import (
     lower_security,
     open_policy,
     orphan,
+    remove_exposure,
     repairs,
     require_quiet,
     switch_token_on,
@@ -72,10 +76,13 @@ def test_the_schedule_and_the_console_start_the_same_pass(api: Api, event: Any) 
         "checked",
         "changed",
         "handed_on",
+        "postponed",
+        "orphans",
         "oldest_unfinished_operation_seconds",
         "repaired",
         "failed",
         "refused",
+        "unproved",
         "left_out",
     }
     assert (report["ok"], report["checked"], report["dry_run"]) == (True, 1, False)
@@ -203,13 +210,16 @@ def test_foreign_routes_and_records_are_reported_and_left_alone(
 def test_what_belongs_to_nobody_goes(
     api: Api, seam: Seam, cluster: ClusterClient, cloudflare: CloudflareDouble
 ) -> None:
-    table().delete_item(Key={"pk": "FRIEND#alice", "sk": "EXPOSURE#app"})
+    claim = find_row(f"HOST#{HOST}", "CLAIM")
+    remove_exposure()
+    table().put_item(Item=claim)
     report = api.reconcile()
     assert set(repairs(report)) == {
         "IngressRoute expose-app deleted",
         "DNS record app-alice.friends.example deleted",
         "claim of host app-alice.friends.example given up",
     }
+    bury()
     table().delete_item(Key={"pk": "FRIEND#alice", "sk": "PROFILE"})
     report = api.reconcile()
     assert set(repairs(report)) == {
@@ -247,6 +257,11 @@ def test_l11_mass_deletion_is_refused(
 def test_l11_an_index_that_lacks_rows_deletes_nothing(
     api: Api, cluster: ClusterClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Evidence too: the other look alone finds that alice is recorded.
+    bury()
+    remove = find_row("FRIEND#alice", "EXPOSURE#app")
+    remove_exposure()
+    table().put_item(Item=remove)
     for name in ("friends", "exposures"):
         monkeypatch.setattr(DynamoInventory, name, lambda *_: [])
     report = api.reconcile()
