@@ -475,11 +475,13 @@ class Cluster(Protocol):
     def create(self, manifest: JsonObject, *, dry_run: bool = False) -> bool:
         """Create the object and return True; return False, and touch nothing, if it exists."""
 
-    def delete(self, ref: ObjectRef, *, seen: JsonObject | None = None) -> bool:
+    def delete(
+        self, ref: ObjectRef, *, seen: JsonObject | None = None, dry_run: bool = False
+    ) -> bool:
         """Delete the object and what it owns; tell whether it was there. Safe to repeat.
 
-        With seen, only that very object goes: one that has changed since, or another of its name,
-        stays. A namespace changes all the time, so that for it only the name's owner counts.
+        With seen, only that very object goes: another of its name stays, and so does an
+        IngressRoute that has changed since, because only what it says tells whose it is.
         """
 
     def read_log(self, namespace: str, pod: str, query: LogQuery) -> str:

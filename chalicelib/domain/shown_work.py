@@ -47,6 +47,14 @@ class DeletedPart(TypedDict):
     message: NotRequired[str]
 
 
+class DeletedObject(TypedDict):
+    """What became of the object that was to be deleted."""
+
+    kind: Kind
+    name: str
+    status: Literal["deleted"]
+
+
 class Progress(TypedDict):
     """How many of the operation's objects or parts are done."""
 
@@ -60,7 +68,7 @@ class OperationState(TypedDict):
     type: OperationType
     status: OperationStatus
     progress: Progress
-    results: list[AppliedObject | DeletedPart]
+    results: list[AppliedObject | DeletedObject | DeletedPart]
     created_at: Time
     finished_at: Annotated[str | None, "When it ended (ISO 8601, UTC); null until then."]
     requested_by: Annotated[str, "admin, or agent:<id>."]
@@ -87,19 +95,19 @@ class Applied(Ok):
     """All manifests are applied."""
 
     operation: Operation
-    results: list[AppliedObject | DeletedPart]
+    results: list[AppliedObject | DeletedObject | DeletedPart]
 
 
 class RehearsedApply(Ok):
     """All manifests would be applied."""
 
     operation: Rehearsal
-    results: list[AppliedObject | DeletedPart]
+    results: list[AppliedObject | DeletedObject | DeletedPart]
     dry_run: Literal[True]
 
 
 class Accepted(Ok):
-    """The operation is recorded, and will run."""
+    """The operation is recorded, and will run, or has run."""
 
     operation: Operation
 
@@ -116,7 +124,7 @@ class ObjectsRefused(Error):
 
     ok: Literal[False]
     operation: Operation
-    results: list[AppliedObject | DeletedPart]
+    results: list[AppliedObject | DeletedObject | DeletedPart]
 
 
 class ObjectsWouldBeRefused(Error):
@@ -124,7 +132,7 @@ class ObjectsWouldBeRefused(Error):
 
     ok: Literal[False]
     operation: Rehearsal
-    results: list[AppliedObject | DeletedPart]
+    results: list[AppliedObject | DeletedObject | DeletedPart]
     dry_run: Literal[True]
 
 

@@ -196,7 +196,9 @@ class _OpenCluster:
             return False
         return True
 
-    def delete(self, ref: ObjectRef, *, seen: JsonObject | None = None) -> bool:
+    def delete(
+        self, ref: ObjectRef, *, seen: JsonObject | None = None, dry_run: bool = False
+    ) -> bool:
         """See Cluster."""
         path = _path(ref.kind, ref.namespace, ref.name)
         body: JsonObject = {
@@ -205,9 +207,12 @@ class _OpenCluster:
             "propagationPolicy": "Background",
         }
         if seen is not None:
-            names = ("uid",) if ref.kind == kinds.NAMESPACE else ("uid", "resourceVersion")
+            is_known_by_content = ref.kind == kinds.INGRESS_ROUTE
+            names = ("uid", "resourceVersion") if is_known_by_content else ("uid",)
             body["preconditions"] = {name: seen["metadata"][name] for name in names}
-        answer, tries = self._exchange(_Call("DELETE", path, body=body))
+        # The server reads the options in the body and, where there is one, none in the query.
+        body |= {"dryRun": ["All"]} if dry_run else {}
+        answer, tries = self._exchange(_Call("DELETE", path, _dry_run(dry_run), body))
         if answer.status == HTTPStatus.NOT_FOUND or (seen and answer.status == HTTPStatus.CONFLICT):
             # On a repeat, an earlier try deleted it and its answer was lost; another of that name
             # may be there by now, and stays.

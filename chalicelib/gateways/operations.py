@@ -42,8 +42,8 @@ from chalicelib.ports import Claim, LeaseLost, StaleVersion
 ALL_WATCHED: Final = "WATCHED"
 _PREFIX: Final = "OPERATIONS#"
 _UNREADABLE: Final = (
-    "What is recorded of this operation cannot be read, so it was given up. Apply again what it "
-    "was to apply."
+    "What is recorded of this operation cannot be read, so it was given up. Send again what it "
+    "was to do."
 )
 # DynamoDB takes 100 in one transaction.
 _MOST_AT_ONCE: Final = 100
@@ -387,13 +387,14 @@ def _stand_in(item: Item) -> Operation:
         moment_of(created_at)
     except DAMAGE:
         created_at = _LONG_AGO
-    is_deletion, finished_at = item.get("type") == OperationType.DELETE, item.get("finished_at")
+    known = [each for each in OperationType if each == item.get("type")]
+    is_deletion, finished_at = OperationType.DELETE in known, item.get("finished_at")
     return Operation(
         id=item["sk"],
         friend_id=item["pk"].removeprefix(_PREFIX),
         uid=item["uid"],
         sequence=0,
-        type=OperationType.DELETE if is_deletion else OperationType.APPLY,
+        type=known[0] if known else OperationType.APPLY,
         status=OperationStatus.RUNNING if is_deletion else OperationStatus.FAILED,
         manifests=(),
         results=(None,) * len(DeletionStep) if is_deletion else (),

@@ -170,8 +170,8 @@ ROUTES: Final = (
     Route(
         "DELETE",
         f"{_NAMESPACE}/deployments/{{name}}",
-        namespaces.delete_deployment,
+        operations.delete_deployment,
         Access.FRIEND,
-        takes=(FRIEND_ID, namespaces.DEPLOYMENT),
+        takes=(FRIEND_ID, operations.DEPLOYMENT, DRY_RUN, PREFER),
     ),
 )
