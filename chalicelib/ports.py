@@ -467,7 +467,8 @@ class Cluster(Protocol):
         """Server-side apply the manifest and return what came of it. Safe to repeat.
 
         was_changed may be true of an object that another apply of ours changed moments ago.
-        force takes over fields that another manager holds: only for objects that we create.
+        force takes over fields that another manager holds (else FieldConflict): only for objects
+        that we create, or have applied before. A manifest with a uid is for that very object.
         newly_permitted says that the right to do this was granted a moment ago: a refusal is then
         repeated like any other failure that may pass, until the grant has spread.
         """

@@ -81,6 +81,12 @@ class Conflict(ApiError):
     default_code = "conflict"
 
 
+class FieldConflict(Conflict):
+    """Fields of the object are somebody else's. The message says whose, and not what to do."""
+
+    default_code = "field_conflict"
+
+
 class PreconditionFailed(ApiError):
     """If-Match does not name the current version."""
 

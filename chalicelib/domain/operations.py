@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # A cold start does not load what only mypy and the descripti
     from chalicelib.domain import shown_work
 
 OPERATION_ID: Final = re.compile(r"[0-9a-f]{11}-[0-9]{8}")
+# The kinds of which the API deletes one object: each has its call.
+DELETABLE: Final = (kinds.DEPLOYMENT,)
 _WORDS: Final = re.compile("[A-Z][a-z]+")
 # What others mount or call comes before those who do.
 _RANKS: Final[tuple[tuple[Kind, ...], ...]] = (
@@ -72,6 +74,7 @@ class Operation:
 
     results has one entry for each manifest, or for each step of a friend's deletion, None until it
     is known.
+    force says that an apply takes fields over that others hold of what this API applied before.
     request is the idempotency record of the POST that made it. attempts counts the starts since the
     last object that was done, and given_up tells that it failed because there were too many of
     them. applied_at is set when nothing is left to send. Times are ISO 8601, UTC.
@@ -88,6 +91,7 @@ class Operation:
     wait: bool
     created_at: str
     requested_by: str
+    force: bool = False
     request: str | None = None
     attempts: int = 0
     applied_at: str | None = None

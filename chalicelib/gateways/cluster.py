@@ -24,6 +24,7 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import NotFound, UpstreamFailed, not_understood
 from chalicelib.domain.kinds import Kind, ObjectRef, ref_of
 from chalicelib.domain.model import JsonObject
+from chalicelib.domain.ownership import FIELD_MANAGER
 from chalicelib.gateways.cluster_errors import (
     NO_ANSWER,
     AlreadyExists,
@@ -36,8 +37,6 @@ from chalicelib.ports import Applied, Cluster, LogQuery, SecretSummary
 
 if TYPE_CHECKING:
     from kubernetes.dynamic import DynamicClient
-
-FIELD_MANAGER: Final = "friends-api"
 
 _log = logging.getLogger(__name__)
 

@@ -355,6 +355,7 @@ def _operation_item(operation: Operation, *, owner: str | None) -> Item:
         "requested_by": operation.requested_by,
         "request": operation.request,
         "attempts": operation.attempts,
+        **({"force": True} if operation.force else {}),
         **_progress(operation),
     }
     return item if owner is None else item | {"lease_owner": owner}
@@ -422,6 +423,7 @@ def _read(item: Item) -> Operation:
         wait=item["wait"],
         created_at=item["created_at"],
         requested_by=item["requested_by"],
+        force=item.get("force") is True,
         request=item["request"],
         attempts=int(item["attempts"]),
         applied_at=item.get("applied_at"),

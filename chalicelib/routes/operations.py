@@ -58,6 +58,10 @@ WAIT: Final = Parameter[bool](
     default=False,
 )
 HARDEN: Final = flag("harden", "Fill in what the restricted Pod Security Standard requires.")
+FORCE: Final = flag(
+    "force",
+    "Take over the fields that others (kubectl, say) hold of objects that this API applied before.",
+)
 LIMIT: Final = whole_number(
     "limit", f"The most operations on the page; {_USUAL_PAGE} if left out.", most=_LARGEST_PAGE
 )
@@ -99,6 +103,7 @@ def apply(services: Services, request: Request) -> Answer:
         friend_id=friend_id,
         manifests=manifests,
         wait=wait,
+        force=request.get(FORCE),
         respond_async=RESPOND_ASYNC in request.get(PREFER),
     )
     permit = partial(services.access.load, request.principal, friend_id)

@@ -119,7 +119,7 @@ ROUTES: Final = (
         operations.apply,
         Access.FRIEND,
         takes=(
-            *(FRIEND_ID, DRY_RUN, operations.HARDEN, operations.WAIT),
+            *(FRIEND_ID, DRY_RUN, operations.HARDEN, operations.WAIT, operations.FORCE),
             *(IDEMPOTENCY_KEY, PREFER),
         ),
         body=MANIFESTS,

@@ -113,6 +113,7 @@ class Executor:
                 (observed or partial(_observe, turn, operation, next_cluster))(),
                 next_cluster,
                 keep or _nothing_kept,
+                force=operation.force,
             )
             found = sending.send(operation.results)
         except PASSING as error:

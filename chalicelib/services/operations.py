@@ -59,6 +59,7 @@ _log = logging.getLogger(__name__)
 class ApplyRequest:
     """What a caller wants applied, already admitted.
 
+    force takes fields over that others hold, of objects that this API applied before.
     request identifies this very POST, if it can be repeated, and is_repeat says that an earlier
     try of it died.
     """
@@ -66,6 +67,7 @@ class ApplyRequest:
     friend_id: str
     manifests: tuple[JsonObject, ...]
     wait: bool = False
+    force: bool = False
     respond_async: bool = False
     request: str | None = None
     is_repeat: bool = False
@@ -116,6 +118,7 @@ class Operations:
             observe(cluster, record.friend, wanted.manifests, closely=True),
             lambda: cluster,
             lambda _position, _result: None,
+            force=wanted.force,
             dry_run=True,
         )
         operation = self._build(record, wanted, principal.name)
@@ -265,6 +268,7 @@ class Operations:
             type=OperationType.APPLY,
             manifests=wanted.manifests,
             wait=wanted.wait,
+            force=wanted.force,
             created_at=timestamp(self.now()),
             requested_by=requested_by,
             request=wanted.request,
