@@ -44,8 +44,11 @@ def is_of(thing: JsonObject, friend: Friend) -> bool:
     return bool((thing["metadata"].get("labels") or {}).get(UID_LABEL) == friend.uid)
 
 
-def was_applied_by_us(thing: JsonObject) -> bool:
-    """Tell whether this API has applied an object of the cluster, by its managedFields."""
+def holds_fields(thing: JsonObject) -> bool:
+    """Tell whether this API has applied an object of the cluster and still holds a field of it.
+
+    A manager that has lost its last field to others is not among the object's managers any more.
+    """
     ours = {"manager": FIELD_MANAGER, "operation": "Apply"}
     entries = thing["metadata"].get("managedFields") or ()
     return any(ours.items() <= entry.items() for entry in entries)

@@ -19,7 +19,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.kinds import ObjectRef, ref_of
 from chalicelib.domain.model import Friend, JsonObject
 from chalicelib.domain.operations import DELETABLE, rank_manifests
-from chalicelib.domain.ownership import namespace_missing, require_ours, was_applied_by_us
+from chalicelib.domain.ownership import holds_fields, namespace_missing, require_ours
 from chalicelib.domain.plan import Result, says_the_same
 from chalicelib.ports import Applied, Cluster
 from chalicelib.services.concurrency import side_by_side
@@ -102,28 +102,28 @@ class Sending:
         except FieldConflict as conflict:
             ref = ref_of(manifest)
             live = cluster.get(ref)
-            if live is None or not was_applied_by_us(live):
-                raise _never_ours(conflict, ref) from None
+            if live is None or not holds_fields(live):
+                raise _not_ours(conflict, ref) from None
             if not self.force:
-                raise _ours_before(conflict) from None
+                raise _ours(conflict) from None
             metadata = {**manifest["metadata"], "uid": live["metadata"]["uid"]}
             forced = {**manifest, "metadata": metadata}
             return cluster.apply(forced, force=True, dry_run=self.dry_run)
 
 
-def _ours_before(conflict: FieldConflict) -> FieldConflict:
+def _ours(conflict: FieldConflict) -> FieldConflict:
     msg = (
-        f"{conflict.message} This API applied the object before, so that it may take these fields "
-        "over: send the apply with ?force=true."
+        f"{conflict.message} This API applied the object before, and takes these fields over when "
+        "the apply is sent with ?force=true."
     )
     return FieldConflict(msg)
 
 
-def _never_ours(conflict: FieldConflict, ref: ObjectRef) -> FieldConflict:
+def _not_ours(conflict: FieldConflict, ref: ObjectRef) -> FieldConflict:
     call = f"DELETE /api/friends/<id>/namespace/{ref.kind.plural}/{ref.name}"
     way = f"Delete it ({call})" if ref.kind in DELETABLE else "Have an admin delete it"
     msg = (
-        f"{conflict.message} This API never applied the object, so nothing of it is taken over. "
+        f"{conflict.message} This API holds no field of the object, so it takes none over. "
         f"{way}, and apply it again."
     )
     return FieldConflict(msg)

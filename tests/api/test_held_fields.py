@@ -46,7 +46,7 @@ HELD: dict[str, tuple[Any, Any]] = {
         {"spec": {"selector": {"app": "other"}}},
     ),
     "a value that kubectl edit set": (
-        create_config_map_manifest("web", data={"colour": "blue"}),
+        create_config_map_manifest("web", data={"colour": "blue", "size": "1"}),
         {"data": {"colour": "red"}},
     ),
     "an image that kubectl set image set": (
@@ -165,13 +165,25 @@ def test_force_holds_in_the_background_too(
     answer = api.post(FORCE, manifest, headers={"Prefer": "respond-async"})
     api.deliver(invocations)
     assert api.get(answer.json["operation"]["url"]).json["status"] == "succeeded"
-    assert cluster.get(path_of(manifest))["data"] == {"colour": "blue"}
+    assert cluster.get(path_of(manifest))["data"] == {"colour": "blue", "size": "1"}
+
+
+@pytest.mark.case("K14")
+def test_a13_what_others_have_taken_as_a_whole_is_theirs(api: Api, cluster: ClusterClient) -> None:
+    """The cluster itself does not know any more that the API ever applied it."""
+    manifest = create_config_map_manifest("web", data={"colour": "blue"})
+    api.post(APPLY, manifest)
+    hold(cluster, manifest, {"data": {"colour": "red"}})
+    (result,) = api.post(FORCE, manifest).json["results"]
+    assert (result["status"], result["code"]) == ("failed", "field_conflict")
+    assert "apply it again" in result["error"]
 
 
 def test_force_touches_only_what_the_api_applied_among_several_objects(
     api: Api, cluster: ClusterClient
 ) -> None:
-    mine, theirs = (create_config_map_manifest(name) for name in ("mine", "theirs"))
+    data = {"colour": "blue", "size": "1"}
+    mine, theirs = (create_config_map_manifest(name, data=data) for name in ("mine", "theirs"))
     api.post(APPLY, mine)
     for name in ("mine", "theirs"):
         manifest = create_config_map_manifest(name, data={"colour": "red"})

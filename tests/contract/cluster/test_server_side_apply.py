@@ -229,6 +229,16 @@ def test_a_refused_apply_leaves_no_trace_of_its_manager(place: Place) -> None:
 
 
 @pytest.mark.case("K14")
+def test_a_manager_that_has_lost_its_last_field_leaves_no_trace(place: Place) -> None:
+    first = build_config_map(data={"colour": "blue", "size": "1"})
+    succeed(place.apply(first))
+    one = succeed(place.merge(first, {"data": {"colour": "red"}}, fieldManager="kubectl-edit"))
+    assert managers(one) == {("alpha", "Apply"), ("kubectl-edit", "Update")}
+    both = succeed(place.merge(first, {"data": {"size": "2"}}, fieldManager="kubectl-edit"))
+    assert managers(both) == {("kubectl-edit", "Update")}
+
+
+@pytest.mark.case("K14")
 @pytest.mark.parametrize("holder", ["an apply", "an update"])
 def test_force_for_one_very_object_takes_the_field_over(place: Place, holder: str) -> None:
     uid = succeed(place.apply(build_config_map()))["metadata"]["uid"]
