@@ -111,6 +111,23 @@ class Refused(ApiError):
     default_code = "refused"
 
 
+class ManifestsRefused(Refused):
+    """Admission refuses the request. results names each of its objects, in order, with an error."""
+
+    default_code = "manifest_refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        faults: tuple[Fault, ...],
+        results: tuple[dict[str, str | None], ...],
+    ) -> None:
+        """Say what is wrong, and what became of each object: nothing."""
+        super().__init__(message, faults=faults)
+        self.results = results
+
+
 class TooManyRequests(ApiError):
     """So much is under way for this caller or friend that nothing more is begun now."""
 

@@ -112,11 +112,31 @@ class Accepted(Ok):
     operation: Operation
 
 
+class AcceptedApply(Accepted):
+    """The operation is recorded, and will run. results has what is known of it so far."""
+
+    results: list[AppliedObject | DeletedObject | DeletedPart]
+
+
 class RehearsedDeletion(Ok):
     """The operation would be recorded."""
 
     operation: Rehearsal
     dry_run: Literal[True]
+
+
+class RefusedObject(TypedDict):
+    """One object of a request that admission refuses. kind and name are null where it has none."""
+
+    kind: str | None
+    name: str | None
+    error: Annotated[str, "The first thing that is wrong; details has all of it, and the fixes."]
+
+
+class ManifestsRefused(Error):
+    """Admission refuses the request, and nothing was applied: results names each object."""
+
+    results: list[RefusedObject]
 
 
 class ObjectsRefused(Error):

@@ -1,6 +1,7 @@
 """Operations, and what becomes one: HTTP in, admission and services/operations, HTTP out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -197,7 +198,8 @@ def _answer(request: Request, operation: Operation) -> Answer:
         return Answer(body)
     if operation.status is OperationStatus.FAILED:
         return _failure(request, operation, shown)
-    return _accepted(request, operation)
+    answer = _accepted(request, operation)
+    return replace(answer, body=answer.body | {"results": shown["results"]})
 
 
 def _accepted(request: Request, operation: Operation) -> Answer:

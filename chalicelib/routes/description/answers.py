@@ -171,7 +171,7 @@ ANSWERS: Final[Mapping[str, Answers]] = {
             Reply(
                 202,
                 "The operation is recorded, and runs in the background.",
-                shown_work.Accepted,
+                shown_work.AcceptedApply,
                 _ACCEPTED_HEADERS,
                 leads_to=_OPERATION_LINKS,
             ),
