@@ -498,7 +498,8 @@ class Cluster(Protocol):
         """Server-side apply the manifest and return what came of it. Safe to repeat.
 
         was_changed may be true of an object that another apply of ours changed moments ago.
-        force takes over fields that another manager holds: only for objects that we create.
+        force takes over fields that another manager holds (else FieldConflict): only for objects
+        that we create, or have applied before. A manifest with a uid is for that very object.
         newly_permitted says that the right to do this was granted a moment ago: a refusal is then
         repeated like any other failure that may pass, until the grant has spread.
         """
@@ -506,11 +507,13 @@ class Cluster(Protocol):
     def create(self, manifest: JsonObject, *, dry_run: bool = False) -> bool:
         """Create the object and return True; return False, and touch nothing, if it exists."""
 
-    def delete(self, ref: ObjectRef, *, seen: JsonObject | None = None) -> bool:
+    def delete(
+        self, ref: ObjectRef, *, seen: JsonObject | None = None, dry_run: bool = False
+    ) -> bool:
         """Delete the object and what it owns; tell whether it was there. Safe to repeat.
 
-        With seen, only that very object goes: one that has changed since, or another of its name,
-        stays. A namespace changes all the time, so that for it only the name's owner counts.
+        With seen, only that very object goes: another of its name stays, and so does an
+        IngressRoute that has changed since, because only what it says tells whose it is.
         """
 
     def read_log(self, namespace: str, pod: str, query: LogQuery) -> str:

@@ -24,6 +24,7 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import NotFound, UpstreamFailed, not_understood
 from chalicelib.domain.kinds import Kind, ObjectRef, ref_of
 from chalicelib.domain.model import JsonObject
+from chalicelib.domain.ownership import FIELD_MANAGER
 from chalicelib.gateways.cluster_errors import (
     NO_ANSWER,
     AlreadyExists,
@@ -36,8 +37,6 @@ from chalicelib.ports import Applied, Cluster, LogQuery, SecretSummary
 
 if TYPE_CHECKING:
     from kubernetes.dynamic import DynamicClient
-
-FIELD_MANAGER: Final = "friends-api"
 
 _log = logging.getLogger(__name__)
 
@@ -196,7 +195,9 @@ class _OpenCluster:
             return False
         return True
 
-    def delete(self, ref: ObjectRef, *, seen: JsonObject | None = None) -> bool:
+    def delete(
+        self, ref: ObjectRef, *, seen: JsonObject | None = None, dry_run: bool = False
+    ) -> bool:
         """See Cluster."""
         path = _path(ref.kind, ref.namespace, ref.name)
         body: JsonObject = {
@@ -205,9 +206,12 @@ class _OpenCluster:
             "propagationPolicy": "Background",
         }
         if seen is not None:
-            names = ("uid",) if ref.kind == kinds.NAMESPACE else ("uid", "resourceVersion")
+            is_known_by_content = ref.kind == kinds.INGRESS_ROUTE
+            names = ("uid", "resourceVersion") if is_known_by_content else ("uid",)
             body["preconditions"] = {name: seen["metadata"][name] for name in names}
-        answer, tries = self._exchange(_Call("DELETE", path, body=body))
+        # The server reads the options in the body and, where there is one, none in the query.
+        body |= {"dryRun": ["All"]} if dry_run else {}
+        answer, tries = self._exchange(_Call("DELETE", path, _dry_run(dry_run), body))
         if answer.status == HTTPStatus.NOT_FOUND or (seen and answer.status == HTTPStatus.CONFLICT):
             # On a repeat, an earlier try deleted it and its answer was lost; another of that name
             # may be there by now, and stays.

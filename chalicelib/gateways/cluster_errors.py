@@ -16,6 +16,7 @@ from typing import Any, Final
 from chalicelib.domain.errors import (
     ApiError,
     Conflict,
+    FieldConflict,
     NotFound,
     Refused,
     UpstreamFailed,
@@ -157,17 +158,16 @@ def _conflict(status: dict[str, Any]) -> Conflict:
     return Conflict(msg, code="cluster_conflict", retry_after_seconds=1)
 
 
-def _field_conflict(causes: list[dict[str, Any]]) -> Conflict:
+def _field_conflict(causes: list[dict[str, Any]]) -> FieldConflict:
     fields = [field for cause in causes if _FIELD.fullmatch(field := str(cause.get("field")))]
     managers = {
         found[1] for cause in causes if (found := _MANAGER.search(str(cause.get("message"))))
     }
     msg = (
         f"Another field manager ({_listed(sorted(managers)) or 'unknown'}) holds "
-        f"{_listed(fields) or 'fields of this object'}. Leave these fields out, or have its owner "
-        "give them up; nothing is taken over by force."
+        f"{_listed(fields) or 'fields of this object'}."
     )
-    return Conflict(msg, code="field_conflict")
+    return FieldConflict(msg)
 
 
 def _listed(words: list[str]) -> str:

@@ -46,8 +46,8 @@ TOMBSTONE_PREFIX: Final = "TOMBSTONE#"
 TOMBSTONE: Final = "FRIEND"
 _PREFIX: Final = "OPERATIONS#"
 _UNREADABLE: Final = (
-    "What is recorded of this operation cannot be read, so it was given up. Apply again what it "
-    "was to apply."
+    "What is recorded of this operation cannot be read, so it was given up. Send again what it "
+    "was to do."
 )
 # DynamoDB takes 100 in one transaction.
 _MOST_AT_ONCE: Final = 100
@@ -382,6 +382,7 @@ def _operation_item(operation: Operation, *, owner: str | None) -> Item:
         "requested_by": operation.requested_by,
         "request": operation.request,
         "attempts": operation.attempts,
+        **({"force": True} if operation.force else {}),
         **_progress(operation),
     }
     return item if owner is None else item | {"lease_owner": owner}
@@ -414,13 +415,14 @@ def _stand_in(item: Item) -> Operation:
         moment_of(created_at)
     except DAMAGE:
         created_at = _LONG_AGO
-    is_deletion, finished_at = item.get("type") == OperationType.DELETE, item.get("finished_at")
+    known = [each for each in OperationType if each == item.get("type")]
+    is_deletion, finished_at = OperationType.DELETE in known, item.get("finished_at")
     return Operation(
         id=item["sk"],
         friend_id=item["pk"].removeprefix(_PREFIX),
         uid=item["uid"],
         sequence=0,
-        type=OperationType.DELETE if is_deletion else OperationType.APPLY,
+        type=known[0] if known else OperationType.APPLY,
         status=OperationStatus.RUNNING if is_deletion else OperationStatus.FAILED,
         manifests=(),
         results=(None,) * len(DeletionStep) if is_deletion else (),
@@ -448,6 +450,7 @@ def _read(item: Item) -> Operation:
         wait=item["wait"],
         created_at=item["created_at"],
         requested_by=item["requested_by"],
+        force=item.get("force") is True,
         request=item["request"],
         attempts=int(item["attempts"]),
         applied_at=item.get("applied_at"),

@@ -27,7 +27,6 @@ _DEFAULT_TAIL: Final = 100
 _LONGEST_TAIL: Final = 500
 _PLAIN_TEXT: Final = "text/plain"
 
-DEPLOYMENT: Final = path_text("name", OBJECT_NAME, "The deployment's name.")
 POD: Final = path_text("pod", OBJECT_NAME, "The pod's name.")
 TAIL: Final = whole_number(
     "tail", f"How many lines, from the end: {_DEFAULT_TAIL} if left out, {_LONGEST_TAIL} at most."
@@ -78,13 +77,6 @@ def read_log(services: Services, request: Request) -> Answer:
         "logs": log.text,
     }
     return Answer(body)
-
-
-def delete_deployment(services: Services, request: Request) -> Answer:
-    """DELETE .../namespace/deployments/{name}: delete it and its pods."""
-    friend = _friend(services, request)
-    services.namespaces.delete_deployment(friend, request.get(DEPLOYMENT), request.deadline)
-    return Answer({"ok": True})
 
 
 def _friend(services: Services, request: Request) -> Friend:

@@ -119,7 +119,7 @@ ROUTES: Final = (
         operations.apply,
         Access.FRIEND,
         takes=(
-            *(FRIEND_ID, DRY_RUN, operations.HARDEN, operations.WAIT),
+            *(FRIEND_ID, DRY_RUN, operations.HARDEN, operations.WAIT, operations.FORCE),
             *(IDEMPOTENCY_KEY, PREFER),
         ),
         body=MANIFESTS,
@@ -170,8 +170,8 @@ ROUTES: Final = (
     Route(
         "DELETE",
         f"{_NAMESPACE}/deployments/{{name}}",
-        namespaces.delete_deployment,
+        operations.delete_deployment,
         Access.FRIEND,
-        takes=(FRIEND_ID, namespaces.DEPLOYMENT),
+        takes=(FRIEND_ID, operations.DEPLOYMENT, DRY_RUN, PREFER),
     ),
 )

@@ -11,14 +11,15 @@ from typing import Final
 from chalicelib.domain import kinds
 from chalicelib.domain.errors import (
     ApiError,
+    FieldConflict,
     OutOfTime,
     UpstreamFailed,
     UpstreamUnreachable,
 )
 from chalicelib.domain.kinds import ObjectRef, ref_of
 from chalicelib.domain.model import Friend, JsonObject
-from chalicelib.domain.operations import rank_manifests
-from chalicelib.domain.ownership import namespace_missing, require_ours
+from chalicelib.domain.operations import DELETABLE, rank_manifests
+from chalicelib.domain.ownership import holds_fields, namespace_missing, require_ours
 from chalicelib.domain.plan import Result, says_the_same
 from chalicelib.ports import Applied, Cluster
 from chalicelib.services.concurrency import side_by_side
@@ -39,13 +40,15 @@ class Sending:
     """Manifests on their way to one friend's namespace.
 
     next_cluster gives the cluster for the next batch, or None when there is no time for one.
-    keep is called with a position and its result as soon as that is known.
+    keep is called with a position and its result as soon as that is known. force takes over fields
+    that others hold, of objects that this API applied before.
     """
 
     manifests: tuple[JsonObject, ...]
     observed: Observed
     next_cluster: Callable[[], Cluster | None]
     keep: Callable[[int, JsonObject], None]
+    force: bool = False
     dry_run: bool = False
 
     def send(self, results: Sequence[JsonObject | None]) -> list[Found]:
@@ -75,7 +78,7 @@ class Sending:
         ref = ref_of(manifest)
         shown: JsonObject = {"kind": ref.kind.name, "name": ref.name}
         try:
-            applied = cluster.apply(manifest, force=False, dry_run=self.dry_run)
+            applied = self._apply(cluster, manifest)
         except PASSING as error:
             return error
         except ApiError as error:
@@ -88,6 +91,42 @@ class Sending:
                 result["generation"] = generation
         self.keep(position, result)
         return result
+
+    def _apply(self, cluster: Cluster, manifest: JsonObject) -> Applied:
+        """Apply the manifest, with force to what that is meant for. Raises as Cluster.apply does.
+
+        An object that another has replaced since it was looked at has another uid, and is refused.
+        """
+        try:
+            return cluster.apply(manifest, force=False, dry_run=self.dry_run)
+        except FieldConflict as conflict:
+            ref = ref_of(manifest)
+            live = cluster.get(ref)
+            if live is None or not holds_fields(live):
+                raise _not_ours(conflict, ref) from None
+            if not self.force:
+                raise _ours(conflict) from None
+            metadata = {**manifest["metadata"], "uid": live["metadata"]["uid"]}
+            forced = {**manifest, "metadata": metadata}
+            return cluster.apply(forced, force=True, dry_run=self.dry_run)
+
+
+def _ours(conflict: FieldConflict) -> FieldConflict:
+    msg = (
+        f"{conflict.message} This API applied the object before, and takes these fields over when "
+        "the apply is sent with ?force=true."
+    )
+    return FieldConflict(msg)
+
+
+def _not_ours(conflict: FieldConflict, ref: ObjectRef) -> FieldConflict:
+    call = f"DELETE /api/friends/<id>/namespace/{ref.kind.plural}/{ref.name}"
+    way = f"Delete it ({call})" if ref.kind in DELETABLE else "Have an admin delete it"
+    msg = (
+        f"{conflict.message} This API holds no field of the object, so it takes none over. "
+        f"{way}, and apply it again."
+    )
+    return FieldConflict(msg)
 
 
 def _change_of(applied: Applied, before: JsonObject | None) -> Result:

@@ -9,10 +9,11 @@ from typing import Final
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import ApiError, Refused
 from chalicelib.domain.model import Friend, JsonObject, Lease
-from chalicelib.domain.operations import Operation, OperationStatus
+from chalicelib.domain.operations import Operation, OperationStatus, OperationType
 from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Cluster, Clusters, OperationStore
 from chalicelib.services.applying import PASSING, Found, Observed, Sending, observe
+from chalicelib.services.deleting import delete_target
 
 # Longer than API Gateway lets a request run, and shorter than Lambda's pause before it repeats a
 # failed event (a minute): a repeat finds the lease of the runner that died run out.
@@ -103,11 +104,16 @@ class Executor:
         """
         next_cluster = partial(self._next_cluster, turn)
         try:
+            if operation.type is OperationType.DELETE_OBJECT:
+                cluster = next_cluster()
+                result = delete_target(cluster, turn.friend, operation) if cluster else None
+                return self.judge(operation, [result])
             sending = Sending(
                 operation.manifests,
                 (observed or partial(_observe, turn, operation, next_cluster))(),
                 next_cluster,
                 keep or _nothing_kept,
+                force=operation.force,
             )
             found = sending.send(operation.results)
         except PASSING as error:

@@ -65,7 +65,7 @@ class Log:
 
 @dataclass(frozen=True)
 class Namespaces:
-    """Reads of a friend's namespace, and the removal of a deployment.
+    """Reads of a friend's namespace.
 
     All raise Conflict (namespace_not_ours) where the namespace is not this friend's.
     """
@@ -128,17 +128,6 @@ class Namespaces:
         query = LogQuery(request.tail, container, request.previous, request.since_seconds)
         text = cluster.read_log(friend.namespace, request.pod, query)
         return Log(request.pod, container, request.tail, text)
-
-    def delete_deployment(self, friend: Friend, name: str, deadline: Deadline) -> None:
-        """Delete a deployment and its pods. Raises NotFound when there is none."""
-        cluster = self._open(friend, deadline)
-        _read_own(cluster, friend)
-        if not cluster.delete(ObjectRef(kinds.DEPLOYMENT, name, friend.namespace)):
-            msg = (
-                "There is no deployment with this name; GET /api/friends/<id>/namespace/status "
-                "lists them."
-            )
-            raise NotFound(msg, code="deployment_not_found")
 
     def _open(self, friend: Friend, deadline: Deadline) -> Cluster:
         return self.clusters.open(friend.cluster, deadline)

@@ -1,4 +1,8 @@
-"""Applies: admitted, recorded, and run at once where that is short; and what became of them."""
+"""Operations: recorded in the friend's line, run at once where that is short; what became of them.
+
+accept ──▶ short, and nothing before it: run in the request
+       └─▶ else: dispatched to run_operation
+"""
 
 import logging
 import uuid
@@ -11,6 +15,7 @@ from typing import Final
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import ApiError, NotFound, TooManyRequests
+from chalicelib.domain.kinds import Kind, ObjectRef
 from chalicelib.domain.model import (
     Friend,
     FriendRecord,
@@ -25,14 +30,16 @@ from chalicelib.domain.operations import (
     OperationStatus,
     OperationType,
     build_operation,
+    name_target,
     operation_not_found,
 )
 from chalicelib.domain.ownership import require_staying
 from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Clusters, Dispatcher, LeaseLost, OperationStore, StaleVersion
 from chalicelib.services.access import Access
-from chalicelib.services.applying import Observed, Sending, observe
+from chalicelib.services.applying import PASSING, Observed, Sending, observe
 from chalicelib.services.concurrency import both
+from chalicelib.services.deleting import find_target, rehearse_deletion
 from chalicelib.services.execution import LEASE_SECONDS, Executor, Turn, new_lease
 from chalicelib.services.handing_on import hand_on
 from chalicelib.services.stale import retry_stale
@@ -52,6 +59,7 @@ _log = logging.getLogger(__name__)
 class ApplyRequest:
     """What a caller wants applied, already admitted.
 
+    force takes fields over that others hold, of objects that this API applied before.
     request identifies this very POST, if it can be repeated, and is_repeat says that an earlier
     try of it died.
     """
@@ -59,6 +67,7 @@ class ApplyRequest:
     friend_id: str
     manifests: tuple[JsonObject, ...]
     wait: bool = False
+    force: bool = False
     respond_async: bool = False
     request: str | None = None
     is_repeat: bool = False
@@ -66,6 +75,16 @@ class ApplyRequest:
     def by(self, request: str | None, *, is_repeat: bool) -> "ApplyRequest":
         """Return the same, as this try of this request."""
         return replace(self, request=request, is_repeat=is_repeat)
+
+
+@dataclass(frozen=True)
+class DeletionRequest:
+    """Which object of a friend's namespace a caller wants deleted."""
+
+    friend_id: str
+    kind: Kind
+    name: str
+    respond_async: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +118,7 @@ class Operations:
             observe(cluster, record.friend, wanted.manifests, closely=True),
             lambda: cluster,
             lambda _position, _result: None,
+            force=wanted.force,
             dry_run=True,
         )
         operation = self._build(record, wanted, principal.name)
@@ -106,6 +126,32 @@ class Operations:
         if executed.error is not None:
             raise executed.error
         return executed.operation
+
+    def delete_object(
+        self, principal: Principal, wanted: DeletionRequest, deadline: Deadline
+    ) -> Operation:
+        """Accept the deletion of one object as the friend's next operation; run it now if short.
+
+        Raises NotFound, and records nothing, where nothing is before it in the line and there is no
+        such object. Otherwise it is decided when its turn comes. Safe to repeat.
+        """
+        return retry_stale(partial(self._delete_object_once, principal, wanted, deadline))
+
+    def rehearse_deletion(
+        self, principal: Principal, wanted: DeletionRequest, deadline: Deadline
+    ) -> Operation:
+        """Return what delete_object would, and change nothing; nothing is recorded either."""
+        record = self.access.load(principal, wanted.friend_id)
+        require_staying(record.friend)
+        operation = self._build_deletion_of(record, wanted, principal.name, None)
+        cluster = self.clusters.open(record.friend.cluster, deadline)
+        try:
+            results = (rehearse_deletion(cluster, record.friend, operation),)
+        except NotFound:
+            if record.queue.is_drained:
+                raise
+            return operation
+        return self.executor.judge(operation, results, dry_run=True).operation
 
     def delete(self, principal: Principal, friend_id: str, *, dry_run: bool) -> Operation:
         """Accept the end of a friend as the last of their operations. Safe to repeat.
@@ -149,8 +195,37 @@ class Operations:
         require_staying(record.friend)
         _require_room(record.queue)
         operation = self._build(record, wanted, principal.name)
-        if self._is_short(record, wanted, deadline):
+        if not wanted.respond_async and self._is_short(record, operation, deadline):
             return self._run_now(record, operation, deadline)
+        return self._run_later(record, operation)
+
+    def _delete_object_once(
+        self, principal: Principal, wanted: DeletionRequest, deadline: Deadline
+    ) -> Operation:
+        record = self.access.load(principal, wanted.friend_id)
+        require_staying(record.friend)
+        _require_room(record.queue)
+        uid, is_known = None, False
+        if record.queue.is_drained:
+            try:
+                uid, is_known = self._uid_of(record.friend, wanted, deadline), True
+            except PASSING as error:
+                # It is known when the cluster can be asked again: when the operation's turn comes.
+                _log.warning("a target could not be looked up", extra={"code": error.code})
+        operation = self._build_deletion_of(record, wanted, principal.name, uid)
+        is_now = is_known and not wanted.respond_async
+        if is_now and self._is_short(record, operation, deadline):
+            return self._run_now(record, operation, deadline)
+        return self._run_later(record, operation)
+
+    def _uid_of(self, friend: Friend, wanted: DeletionRequest, deadline: Deadline) -> str:
+        """Return the identity of the object. Nothing is before it, so it stays the same."""
+        sending = deadline.within(deadline.remaining_seconds - _RECORDING_SECONDS)
+        cluster = self.clusters.open(friend.cluster, sending)
+        ref = ObjectRef(wanted.kind, wanted.name, friend.namespace)
+        return str(find_target(cluster, friend, ref)["metadata"]["uid"])
+
+    def _run_later(self, record: FriendRecord, operation: Operation) -> Operation:
         with self._driven(operation):
             self.store.accept(record.queue, operation, None)
         hand_on(self.dispatcher, operation)
@@ -193,15 +268,29 @@ class Operations:
             type=OperationType.APPLY,
             manifests=wanted.manifests,
             wait=wanted.wait,
+            force=wanted.force,
             created_at=timestamp(self.now()),
             requested_by=requested_by,
             request=wanted.request,
         )
 
-    def _is_short(self, record: FriendRecord, wanted: ApplyRequest, deadline: Deadline) -> bool:
+    def _build_deletion_of(
+        self, record: FriendRecord, wanted: DeletionRequest, requested_by: str, uid: str | None
+    ) -> Operation:
+        ref = ObjectRef(wanted.kind, wanted.name, record.friend.namespace)
+        return build_operation(
+            record.friend,
+            record.queue.accepted + 1,
+            type=OperationType.DELETE_OBJECT,
+            manifests=(name_target(ref, uid),),
+            created_at=timestamp(self.now()),
+            requested_by=requested_by,
+        )
+
+    def _is_short(self, record: FriendRecord, operation: Operation, deadline: Deadline) -> bool:
         return (
-            not (wanted.wait or wanted.respond_async)
-            and len(wanted.manifests) <= _MOST_INLINE
+            not operation.wait
+            and len(operation.manifests) <= _MOST_INLINE
             and record.queue.is_drained
             and not record.queue.is_held(self.now().timestamp())
             and deadline.remaining_seconds >= _ENOUGH_SECONDS + _RECORDING_SECONDS
@@ -222,7 +311,10 @@ class Operations:
         )
         cluster = self.clusters.open(friend.cluster, sending)
         operation = replace(operation, status=OperationStatus.RUNNING)
-        look = partial(observe, cluster, friend, operation.manifests, closely=turn.looks_closely)
+        look: Callable[[], Observed] = dict
+        if operation.type is OperationType.APPLY:
+            objects = operation.manifests
+            look = partial(observe, cluster, friend, objects, closely=turn.looks_closely)
         accept = partial(self.store.accept, record.queue, operation, new_lease(owner, self.now))
         with self._driven(operation):
             # Looking while it is being recorded: a read changes nothing, and costs no time.

@@ -20,7 +20,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
@@ -220,10 +220,10 @@ class ClusterDouble(Wire):
         if request.method == "PATCH":
             return self._patch(request, call)
         if request.method == "DELETE":
-            options = _parse_body(request) if request.body else {}
-            policy = request.query.get("propagationPolicy", options.get("propagationPolicy"))
-            deleted = self._api.delete(call, options | {"propagationPolicy": policy})
-            return Answer(200, _typed(kind, deleted))
+            # Options in the body are all the options: those in the query are not read then.
+            options = _parse_body(request) if request.body else {**request.query}
+            call = replace(call, dry_run=options.get("dryRun") in (["All"], "All"))
+            return Answer(200, _typed(kind, self._api.delete(call, options)))
         raise _method_not_allowed()
 
     def _patch(self, request: Request, call: Call) -> Answer:

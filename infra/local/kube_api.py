@@ -191,12 +191,21 @@ class KubeApi:
         # Quantities stay as they are spelled: another spelling is another value to other managers.
         applied = self._addressed(call, strip(body, call.kind))
         live = self.store.get(call.kind, call.namespace, call.name)
+        uid = applied["metadata"].get("uid")
         if live is None:
+            if uid:
+                why = "uid mismatch: the provided object specified uid"
+                why = f"{why} {uid}, and no existing object was found"
+                raise conflict(call.kind, call.name, why)
             owners = {Manager(call.manager, "Apply"): field_paths(applied, SCHEMAS[call.kind])}
             new = self._prepare_new(call, applied)
             return self._store_new(call, with_owners(new, owners, {}, call.kind)), True
-        self._check_preconditions(call, applied["metadata"], live)
+        wanted = {name: each for name, each in applied["metadata"].items() if name != "uid"}
+        self._check_preconditions(call, wanted, live)
         new = plan_apply(live, applied, call.kind, call.manager, force=call.force)
+        if uid and uid != live["metadata"]["uid"]:
+            fault = invalid_value("metadata.uid", uid, "field is immutable")
+            raise invalid(call.kind, call.name, [fault])
         return self._store_changed(call, new, live, applier=call.manager), False
 
     def replace(self, call: Call, body: Obj) -> Obj:

@@ -117,13 +117,25 @@ BUDGET: dict[str, tuple[Call, tuple[int, int, int, int, int, int]]] = {
         lambda api: api.get(f"{FRIEND}/operations/19ab0000000-00000001"),
         (2, 0, 0, 0, 0, 0),
     ),
-    # The namespace, which has to be the friend's, beside what is read of it.
+    # The namespace, which has to be the friend's, beside what is read of it or deleted.
     "list pods": (lambda api: api.get(f"{NAMESPACE}/pods"), (1, 2, 0, 0, 0, 0)),
     "status": (lambda api: api.get(f"{NAMESPACE}/status"), (1, 9, 0, 0, 0, 0)),
     "list secrets": (lambda api: api.get(f"{FRIEND}/secrets"), (1, 2, 0, 0, 0, 0)),
     "read a log": (lambda api: api.get(f"{NAMESPACE}/logs/web"), (1, 3, 0, 0, 0, 0)),
     "delete a deployment": (
         lambda api: api.delete(f"{NAMESPACE}/deployments/web"),
+        (3, 3, 0, 0, 0, 0),
+    ),
+    "delete a deployment, dry run": (
+        lambda api: api.delete(f"{NAMESPACE}/deployments/web?dry_run=true"),
+        (1, 3, 0, 0, 0, 0),
+    ),
+    "delete a deployment, asynchronous": (
+        lambda api: api.delete(f"{NAMESPACE}/deployments/web", headers={"Prefer": "respond-async"}),
+        (2, 2, 0, 0, 1, 0),
+    ),
+    "delete a deployment that is not there": (
+        lambda api: api.delete(f"{NAMESPACE}/deployments/none"),
         (1, 2, 0, 0, 0, 0),
     ),
     "an unknown friend": (

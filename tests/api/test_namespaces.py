@@ -365,7 +365,7 @@ def test_logs_of_what_has_none_say_what_to_do(alice: Api, cluster: ClusterClient
 def test_a_deployment_is_deleted_once(alice: Api, cluster: ClusterClient) -> None:
     cluster.apply(create_deployment("web"))
     url = "/api/friends/alice/namespace/deployments/web"
-    assert alice.delete(url).json == {"ok": True}
+    assert alice.delete(url).json["ok"] is True
     wait_until(lambda: alice.get(PODS).json == [])
     gone = alice.delete(url)
     assert (gone.status, gone.json["code"]) == (404, "deployment_not_found")

@@ -98,6 +98,34 @@ def test_another_managers_field_is_not_taken(
     assert ".data.colour" in answer.json["results"][0]["error"]
 
 
+def test_a_field_of_ours_that_kubectl_holds_is_taken_over_by_force(
+    api: Api, admin: ClusterClient, url: str, friend_id: str
+) -> None:
+    deployment = create_deployment_manifest(replicas=1)
+    assert changes(api.post(url, deployment)) == ["created"]
+    path = f"/apis/apps/v1/namespaces/friend-{friend_id}/deployments/web/scale"
+    admin.merge(f"{path}?fieldManager=kubectl", {"spec": {"replicas": 2}})
+    answer = api.post(url, deployment)
+    assert (answer.status, answer.json["results"][0]["code"]) == (422, "field_conflict")
+    assert "kubectl" in answer.json["results"][0]["error"]
+    assert "?force=true" in answer.json["results"][0]["error"]
+    assert changes(api.post(f"{url}?force=true", deployment)) == ["configured"]
+    assert changes(api.post(url, deployment)) == ["unchanged"]
+
+
+def test_a_deployment_is_deleted_by_its_uid_while_its_status_changes(
+    api: Api, admin: ClusterClient, url: str, friend_id: str
+) -> None:
+    assert changes(api.post(url, create_deployment_manifest())) == ["created"]
+    path = url.replace("apply", "deployments/web")
+    assert api.delete(f"{path}?dry_run=true").status == 200
+    answer = api.delete(path)
+    assert answer.status == 200, answer.text
+    assert answer.json["operation"]["results"][0]["status"] == "deleted"
+    assert admin.find(f"/apis/apps/v1/namespaces/friend-{friend_id}/deployments/web") is None
+    assert api.delete(path).status == 404
+
+
 def test_more_than_the_quota_admits_is_422(api: Api, url: str) -> None:
     manifests = [create_service_manifest(f"s{number}") for number in range(10)]
     assert set(changes(api.post(url, manifests))) == {"created"}

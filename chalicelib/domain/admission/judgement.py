@@ -7,7 +7,8 @@ from chalicelib.domain.admission import MOST_FAULTS, MOST_MANIFESTS
 from chalicelib.domain.admission.manifests import Draft, read_manifest, telling
 from chalicelib.domain.admission.quota import check_quota
 from chalicelib.domain.admission.report import Report, TooManyFaults, child, echo
-from chalicelib.domain.errors import Refused
+from chalicelib.domain.admission.results import results_of
+from chalicelib.domain.errors import ManifestsRefused
 from chalicelib.domain.model import JsonObject, namespace_of
 from chalicelib.domain.tiers import Tier
 
@@ -19,13 +20,13 @@ def judge(
     report = Report()
     if not 1 <= len(manifests) <= MOST_MANIFESTS:
         report.refuse("", f"Send 1 to {MOST_MANIFESTS} manifests in one request.")
-        raise _refusal(report)
+        raise _refusal(report, ())
     drafts: list[Draft] = []
     # The report has what was found until then.
     with suppress(TooManyFaults):
         drafts = _read(manifests, friend_id, tier, report, harden=harden)
     if report.faults:
-        raise _refusal(report)
+        raise _refusal(report, manifests)
     return tuple(draft.manifest for draft in drafts)
 
 
@@ -61,7 +62,7 @@ def _check_duplicates(drafts: Sequence[Draft], report: Report) -> None:
         seen.add(key)
 
 
-def _refusal(report: Report) -> Refused:
+def _refusal(report: Report, manifests: Sequence[tuple[str, object]]) -> ManifestsRefused:
     faults = report.faults
     count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
     shown = f", of which details tells {MOST_FAULTS}" if len(faults) > MOST_FAULTS else ""
@@ -69,4 +70,5 @@ def _refusal(report: Report) -> Refused:
         f"The request has {count}{shown}: apply the fixes in details, or correct them, and send it"
         " again. Nothing was applied."
     )
-    return Refused(message, code="manifest_refused", faults=faults[:MOST_FAULTS])
+    results = results_of(manifests, faults)
+    return ManifestsRefused(message, faults=faults[:MOST_FAULTS], results=results)

@@ -171,7 +171,7 @@ ANSWERS: Final[Mapping[str, Answers]] = {
             Reply(
                 202,
                 "The operation is recorded, and runs in the background.",
-                shown_work.Accepted,
+                shown_work.AcceptedApply,
                 _ACCEPTED_HEADERS,
                 leads_to=_OPERATION_LINKS,
             ),
@@ -289,7 +289,31 @@ ANSWERS: Final[Mapping[str, Answers]] = {
         ),
     ),
     "delete_deployment": Answers(
-        (Reply(200, "It and its pods go.", shown.Ok),),
-        merge(OWN, CLUSTER, WRITES, {404: ("deployment_not_found",)}),
+        (
+            Reply(
+                200,
+                "It and its pods go; with dry_run, they would.",
+                shown_work.Accepted | shown_work.RehearsedDeletion,
+                leads_to=_OPERATION_LINKS,
+            ),
+            Reply(
+                202,
+                "The operation is recorded, and runs in its turn; with dry_run, it would be.",
+                shown_work.Accepted | shown_work.RehearsedDeletion,
+                _ACCEPTED_HEADERS,
+                leads_to=_OPERATION_LINKS,
+            ),
+        ),
+        merge(
+            STAYING,
+            STALE,
+            OWN,
+            CLUSTER,
+            WRITES,
+            {
+                404: ("deployment_not_found",),
+                429: ("too_many_requests",),
+            },
+        ),
     ),
 }

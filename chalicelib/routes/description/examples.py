@@ -169,6 +169,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                     "requested_by": "agent:mochi",
                     "url": "/api/friends/alice/operations/1a21d295d77-00000002",
                 },
+                "results": [],
             },
         },
         "request": {
@@ -479,7 +480,38 @@ EXAMPLES: Final[dict[str, Any]] = {
         }
     },
     "unexpose": {"answers": {"200": {"ok": True}}},
-    "delete_deployment": {"answers": {"200": {"ok": True}}},
+    "delete_deployment": {
+        "answers": {
+            "200": {
+                "ok": True,
+                "operation": {
+                    "id": "1a21d295d77-00000004",
+                    "type": "delete_object",
+                    "status": "succeeded",
+                    "progress": {"done": 1, "total": 1},
+                    "results": [{"kind": "Deployment", "name": "web", "status": "deleted"}],
+                    "created_at": "2026-11-27T13:19:43.436533Z",
+                    "finished_at": "2026-11-27T13:19:43.524397Z",
+                    "requested_by": "agent:mochi",
+                    "url": "/api/friends/alice/operations/1a21d295d77-00000004",
+                },
+            },
+            "202": {
+                "ok": True,
+                "operation": {
+                    "id": "1a21d295d77-00000006",
+                    "type": "delete_object",
+                    "status": "pending",
+                    "progress": {"done": 0, "total": 1},
+                    "results": [],
+                    "created_at": "2026-11-27T13:19:43.917019Z",
+                    "finished_at": None,
+                    "requested_by": "agent:mochi",
+                    "url": "/api/friends/alice/operations/1a21d295d77-00000006",
+                },
+            },
+        }
+    },
     "delete_friendship": {"answers": {"200": {"ok": True}}},
     "errors": {
         "answers": {
@@ -572,6 +604,13 @@ EXAMPLES: Final[dict[str, Any]] = {
                     },
                 ],
                 "request_id": "8d8e77d3-665d-4ccf-9260-3fb6ed686228",
+                "results": [
+                    {
+                        "kind": "Deployment",
+                        "name": "web",
+                        "error": "replicas must be a whole number from 0 to 100.",
+                    }
+                ],
             },
             "504": {
                 "error": "The request ran out of time; what it recorded is kept. Try again.",
