@@ -265,6 +265,9 @@ class RecordTaken(Exception):
 class Dns(Protocol):
     """The DNS zones of the configured domains.
 
+    Requests are counted against one budget, of which who looks may use less than who works: which
+    share is used, bootstrap says.
+
     Calls that fail for a reason that may pass are repeated with backoff while the deadline allows.
     Raises UpstreamFailed with code dns_auth, dns_zone_unknown, dns_misconfigured or dns_failed, and
     UpstreamUnreachable with code dns_unreachable, dns_unavailable or dns_rate_limited.

@@ -1,20 +1,20 @@
 """Cloudflare's DNS API, version 4, with requests, which is imported when a zone is first used.
 
-Time limits, repeats, the request budget and the naming of errors live here and nowhere else.
+Time limits, repeats and the naming of errors live here and nowhere else. Each request is counted
+before it is sent (cloudflare_budget).
 What the environment says of proxies, authorities and passwords is not heeded, no redirect is
 followed, and no more of an answer is read than an answer can be long. Sources:
 developers.cloudflare.com/api/resources/dns/subresources/records, "Batch record changes" in the DNS
 docs (200 changes on the Free plan, one transaction), "Rate limits" in the Fundamentals docs.
 """
 
+import copy
 import itertools
 import json
 import logging
-import math
 import re
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,13 +25,13 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
 from chalicelib.domain.errors import ApiError
 from chalicelib.domain.model import JsonObject
+from chalicelib.gateways.cloudflare_budget import Purpose, RequestBudget
 from chalicelib.gateways.cloudflare_errors import (
     NO_ANSWER,
     DnsAnswer,
     dns_error,
     misconfigured,
     not_understood,
-    rate_limited,
 )
 from chalicelib.gateways.imports import FIRST_IMPORT
 from chalicelib.gateways.seam import Outgoing, Seam
@@ -59,34 +59,37 @@ _READ_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 5
 # A longer wait is not slept through, but told to the caller.
 _LONGEST_WAIT_SECONDS: Final = 30
-# The rest of the budget is for whoever else uses the token's account.
-_BUDGET_SHARE: Final = 0.9
 _USER_AGENT: Final = "friends-api"
 
 
 class CloudflareDns:
     """The Dns of ports.py. May be used from several threads."""
 
-    def __init__(  # noqa: PLR0913 - Cloudflare's own limits, which a test makes small
+    def __init__(
         self,
         read_token: Callable[[], str | None],
+        budget: RequestBudget | None,
         *,
         seam: Seam | None = None,
         url: str = API_URL,
         clock: Callable[[], float] = time.monotonic,
-        budget: int = 1200,
-        window_seconds: float = 300.0,
     ) -> None:
         """Remember where the token is kept; nothing is read or connected yet.
 
-        budget is how many requests Cloudflare takes in a window; 90 % of it are sent.
+        Requests are counted as reads, until acting_for says otherwise. Without a budget none is
+        counted: for the few of a person, whose credentials may not write to the table.
         """
         self._url = url.rstrip("/")
         self._seam = seam or Seam()
-        self._token = _CachedToken(read_token, clock)
-        self._budget = _RequestBudget(int(budget * _BUDGET_SHARE), window_seconds, clock)
-        self._session: Session | None = None
-        self._lock = threading.Lock()
+        self._budget = budget
+        self._purpose = Purpose.READ
+        self._connection = _Connection(_CachedToken(read_token, clock))
+
+    def acting_for(self, purpose: Purpose) -> "CloudflareDns":
+        """Return one that counts its requests for this purpose, and shares all else with this."""
+        acting = copy.copy(self)
+        acting._purpose = purpose
+        return acting
 
     def find(self, zone_id: str, name: str, deadline: Deadline) -> list[Record]:
         """See Dns."""
@@ -173,13 +176,13 @@ class CloudflareDns:
         Tries again, while time allows, what may pass: no connection, 429, 5xx; and once, if there
         is another token by now, what was not authorised.
         """
-        token = self._token.read()
+        token = self._connection.token.read()
         replaced = False
         for tries in itertools.count(1):
             answer = self._send(call, token, deadline)
             if answer.is_unauthorised and not replaced:
                 replaced = True
-                if fresh := self._token.replace(token):
+                if fresh := self._connection.token.replace(token):
                     token = fresh
                     continue
             if not answer.may_pass or tries >= _ATTEMPTS:
@@ -194,16 +197,17 @@ class CloudflareDns:
         raise AssertionError
 
     def _send(self, call: "_Call", token: str, deadline: Deadline) -> DnsAnswer:
-        session = self._open_session()
+        session = self._connection.open_session()
         # Imported late for the reason given in the module's docstring, and by requests already.
         from urllib3 import Timeout  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
+        if self._budget is not None:
+            self._budget.take(self._purpose)
         total = deadline.bound(_CONNECT_SECONDS + _READ_SECONDS)
         until = deadline.within(total)
         # requests hands urllib3's own limits on, though its types do not say so.
         limits: Any = Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS, total=total)
-        self._budget.take()
         request = partial(
             session.request,
             call.method,
@@ -224,12 +228,6 @@ class CloudflareDns:
         except (OSError, HTTPError):
             return NO_ANSWER
 
-    def _open_session(self) -> "Session":
-        with self._lock:
-            if self._session is None:
-                self._session = _build_session()
-            return self._session
-
 
 @dataclass(frozen=True)
 class _Call:
@@ -244,6 +242,22 @@ class _Call:
     def outgoing(self) -> Outgoing:
         """What the seam is told of the call."""
         return Outgoing("cloudflare", f"{self.method} {self.path}", self.method != "GET")
+
+
+class _Connection:
+    """The token and the session, for whatever purpose."""
+
+    def __init__(self, token: "_CachedToken") -> None:
+        self.token = token
+        self._session: Session | None = None
+        self._lock = threading.Lock()
+
+    def open_session(self) -> "Session":
+        """Return the session, made when it is first needed."""
+        with self._lock:
+            if self._session is None:
+                self._session = _build_session()
+            return self._session
 
 
 class _CachedToken:
@@ -277,28 +291,6 @@ class _CachedToken:
             raise misconfigured("Cloudflare token")
         self._token = token
         self._read_at = self._clock()
-
-
-class _RequestBudget:
-    """So many requests in a sliding window, and not one more."""
-
-    def __init__(self, limit: int, window_seconds: float, clock: Callable[[], float]) -> None:
-        self._limit = max(1, limit)
-        self._window_seconds = window_seconds
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._sent_at: deque[float] = deque()
-
-    def take(self) -> None:
-        """Count a request. Raises UpstreamUnreachable (dns_rate_limited) when it has to wait."""
-        with self._lock:
-            now = self._clock()
-            while self._sent_at and self._sent_at[0] <= now - self._window_seconds:
-                self._sent_at.popleft()
-            if len(self._sent_at) >= self._limit:
-                free_at = self._sent_at[0] + self._window_seconds
-                raise rate_limited(max(1, math.ceil(free_at - now)))
-            self._sent_at.append(now)
 
 
 def _build_session() -> "Session":

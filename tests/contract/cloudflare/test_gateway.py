@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def dns(target: Target) -> Dns:
     """The gateway to the target's zone."""
-    return CloudflareDns(lambda: target.token, url=target.url)
+    return CloudflareDns(lambda: target.token, None, url=target.url)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_a_zone_that_is_not_there_and_a_wrong_token_are_told(
     with pytest.raises(UpstreamFailed) as unknown:
         dns.find("0" * 32, target.host("app"), deadline)
     assert unknown.value.code in {"dns_zone_unknown", "dns_auth"}
-    wrong = CloudflareDns(lambda: "x" * 40, url=target.url)
+    wrong = CloudflareDns(lambda: "x" * 40, None, url=target.url)
     with pytest.raises(UpstreamFailed) as refused:
         wrong.find(target.zone_id, target.host("app"), deadline)
     assert refused.value.code == "dns_auth"

@@ -87,7 +87,7 @@ def dns(cloudflare: CloudflareDouble, clock: Clock) -> CloudflareDns:
 
 
 def create_dns(cloudflare: CloudflareDouble, token: Any = None, **options: Any) -> CloudflareDns:
-    return CloudflareDns(token or (lambda: cloudflare.token), url=cloudflare.url, **options)
+    return CloudflareDns(token or (lambda: cloudflare.token), None, url=cloudflare.url, **options)
 
 
 def seed(cloudflare: CloudflareDouble, **fields: Any) -> str:
@@ -664,14 +664,14 @@ def break_off(connection: socket.socket) -> None:
 def test_a_body_that_trickles_in_is_not_waited_for() -> None:
     started = time.monotonic()
     with serve_by_hand(trickle) as url, pytest.raises(UpstreamUnreachable) as raised:
-        CloudflareDns(lambda: "token", url=url).find(ZONE_ID, SPEC.name, Deadline.after(0.3))
+        CloudflareDns(lambda: "token", None, url=url).find(ZONE_ID, SPEC.name, Deadline.after(0.3))
     assert time.monotonic() - started < 2
     assert raised.value.code == "dns_unreachable"
 
 
 def test_a_body_that_breaks_off_is_no_answer(clock: Clock) -> None:
     with serve_by_hand(break_off) as url, pytest.raises(UpstreamUnreachable) as raised:
-        CloudflareDns(lambda: "token", url=url).delete(ZONE_ID, NO_RECORD_ID, NEVER)
+        CloudflareDns(lambda: "token", None, url=url).delete(ZONE_ID, NO_RECORD_ID, NEVER)
     assert raised.value.code == "dns_unreachable"
     assert len(clock.slept) == ATTEMPTS - 1
 
@@ -680,7 +680,7 @@ def test_nobody_there_is_unreachable(clock: Clock) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(UpstreamUnreachable) as raised:
-        CloudflareDns(lambda: "token", url=f"http://127.0.0.1:{port}").find(
+        CloudflareDns(lambda: "token", None, url=f"http://127.0.0.1:{port}").find(
             ZONE_ID, SPEC.name, NEVER
         )
     assert raised.value.code == "dns_unreachable"
@@ -819,48 +819,6 @@ def test_nothing_is_sent_with_a_token_that_is_none(
     assert not token or not token.strip() or token not in failed.value.message
     assert cloudflare.requests == []
     assert dns.find(ZONE_ID, SPEC.name, NEVER) == []
-
-
-# The budget
-
-
-def test_a_spent_budget_says_when_to_come_again(cloudflare: CloudflareDouble, clock: Clock) -> None:
-    dns = create_dns(cloudflare, clock=clock, budget=10)
-    for _ in range(9):
-        dns.find(ZONE_ID, SPEC.name, NEVER)
-        clock.now += 10
-    with pytest.raises(UpstreamUnreachable) as raised:
-        dns.find(ZONE_ID, SPEC.name, NEVER)
-    assert (raised.value.code, raised.value.retry_after_seconds) == ("dns_rate_limited", 210)
-    assert len(cloudflare.requests) == 9
-    clock.now += 210
-    dns.find(ZONE_ID, SPEC.name, NEVER)
-    with pytest.raises(UpstreamUnreachable):
-        dns.find(ZONE_ID, SPEC.name, NEVER)
-    assert clock.slept == []
-
-
-def test_repeats_are_paid_from_the_budget(cloudflare: CloudflareDouble, clock: Clock) -> None:
-    cloudflare.fail_next(status=503, times=ATTEMPTS)
-    with pytest.raises(UpstreamUnreachable) as raised:
-        create_dns(cloudflare, clock=clock, budget=4).find(ZONE_ID, SPEC.name, NEVER)
-    assert raised.value.code == "dns_rate_limited"
-    assert len(cloudflare.requests) == 3
-
-
-def test_threads_share_the_budget(cloudflare: CloudflareDouble) -> None:
-    dns = create_dns(cloudflare, budget=20)
-
-    def find(_: int) -> bool:
-        try:
-            dns.find(ZONE_ID, SPEC.name, NEVER)
-        except UpstreamUnreachable:
-            return False
-        return True
-
-    with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(find, range(40))) == 18
-    assert len(cloudflare.requests) == 18
 
 
 # What the environment, Cloudflare or a caller could smuggle in
