@@ -200,6 +200,12 @@ class ExposureStore(Protocol):
     def release(self, exposure: Exposure, owner: str) -> None:
         """Give the lease back and change nothing else. Safe to repeat."""
 
+    def begin_checks(self, friend: Friend, now: float) -> bool:
+        """Tell whether the friend's exposures may be looked at now: once in 30 s."""
+
+    def record_checks(self, exposure: Exposure) -> None:
+        """Record what was seen of the exposure, unless it has changed or gone. Safe to repeat."""
+
     def forget(self, exposure: Exposure, owner: str, free_at: float) -> None:
         """Forget the exposure. Until free_at, nobody else may claim its host name.
 

@@ -88,7 +88,7 @@ class CloudflareDns:
     def acting_for(self, purpose: Purpose) -> "CloudflareDns":
         """Return one that counts its requests for this purpose, and shares all else with this."""
         acting = copy.copy(self)
-        acting._purpose = purpose
+        acting._purpose = purpose  # noqa: SLF001 - it is one of this class
         return acting
 
     def find(self, zone_id: str, name: str, deadline: Deadline) -> list[Record]:

@@ -115,7 +115,7 @@ class Publisher:
         """
         domain = self.domain_of(exposure)
         differing = []
-        if record_too and not self.is_recorded(exposure, domain, deadline):
+        if record_too and not is_recorded(self.dns, exposure, domain, deadline):
             differing.append(f"DNS record {exposure.hostname}")
         if not self._is_routed(friend, exposure, deadline):
             differing.append(f"IngressRoute {route_name(exposure)}")
@@ -153,17 +153,6 @@ class Publisher:
         if found is not None and not is_of(found, friend):
             raise route_not_ours(route_name(exposure))
         return found is not None and contains(found, route)
-
-    def is_recorded(self, exposure: Exposure, domain: Domain, deadline: Deadline) -> bool:
-        """Tell whether the zone holds the exposure's record, and the row its id. Changes nothing.
-
-        Raises Conflict for a record that is not ours.
-        """
-        found = self.dns.find(domain.zone_id, exposure.hostname, deadline)
-        plan = plan_record(found, build_record(exposure, domain), exposure.record_id)
-        if plan.foreign:
-            raise _record_not_ours(exposure)
-        return plan.is_settled_as(exposure.record_id)
 
     def configured(self, exposure: Exposure) -> Domain | None:
         """Return the exposure's domain, or None when it is not configured any more."""
@@ -239,6 +228,18 @@ class Publisher:
         route = cluster.get(ref)
         if route is not None and is_of(route, friend):
             cluster.delete(ref, seen=route)
+
+
+def is_recorded(dns: Dns, exposure: Exposure, domain: Domain, deadline: Deadline) -> bool:
+    """Tell whether the zone holds the exposure's record, and the row its id. Changes nothing.
+
+    Raises Conflict for a record that is not ours.
+    """
+    found = dns.find(domain.zone_id, exposure.hostname, deadline)
+    plan = plan_record(found, build_record(exposure, domain), exposure.record_id)
+    if plan.foreign:
+        raise _record_not_ours(exposure)
+    return plan.is_settled_as(exposure.record_id)
 
 
 def route_not_ours(name: str) -> Conflict:

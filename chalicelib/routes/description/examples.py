@@ -273,6 +273,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                     {"check": "endpoints", "ok": True},
                     {"check": "policy", "ok": True},
                 ],
+                "checked_at": "2026-11-27T13:19:41.602317Z",
             }
         },
         "request": {"name": "my-app", "service": "web"},
@@ -295,6 +296,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         {"check": "endpoints", "ok": True},
                         {"check": "policy", "ok": True},
                     ],
+                    "checked_at": "2026-11-27T13:19:41.602317Z",
                 }
             ]
         }

@@ -42,8 +42,7 @@ def use_up(budget: RequestBudget, purpose: Purpose) -> int:
     for sent in range(CLOUDFLARE_TAKES + 1):
         try:
             budget.take(purpose)
-        except UpstreamUnreachable as error:
-            assert error.code == "dns_rate_limited"
+        except UpstreamUnreachable:
             return sent
     raise AssertionError
 
