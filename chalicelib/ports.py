@@ -272,7 +272,8 @@ class Dns(Protocol):
     """The DNS zones of the configured domains.
 
     Requests are counted against one budget, of which who looks may use less than who works: which
-    share is used, bootstrap says.
+    share is used, bootstrap says. What is written under another name than was asked for, because
+    the zone is another's, is deleted again, and raises WrongZone (dns_misconfigured).
 
     Calls that fail for a reason that may pass are repeated with backoff while the deadline allows.
     Raises UpstreamFailed with code dns_auth, dns_zone_unknown, dns_misconfigured or dns_failed, and
@@ -293,6 +294,9 @@ class Dns(Protocol):
 
     def delete(self, zone_id: str, record_id: str, deadline: Deadline) -> None:
         """Delete the record with this id, if it is there. Safe to repeat."""
+
+    def zone_name(self, zone_id: str, deadline: Deadline) -> str | None:
+        """Return the name of the zone with this id; None where the token may not read it."""
 
     def list_all(self, zone_id: str, deadline: Deadline) -> list[Record]:
         """Return all of the zone's records, whoever's, page by page."""

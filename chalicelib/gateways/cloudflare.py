@@ -15,14 +15,14 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.domain.backoff import backoff_seconds
 from chalicelib.domain.deadline import Deadline
-from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
+from chalicelib.domain.dns import Record, RecordChanges, RecordSpec, WrongZone
 from chalicelib.domain.errors import ApiError
 from chalicelib.domain.model import JsonObject
 from chalicelib.gateways.cloudflare_budget import Purpose, RequestBudget
@@ -100,7 +100,9 @@ class CloudflareDns:
     def create(self, zone_id: str, spec: RecordSpec, deadline: Deadline) -> Record:
         """See Dns. The repeat of a try whose answer was lost finds what that try made."""
         call = _Call("POST", _path(zone_id), body=_fields(spec))
-        return _parse_record(_result(self._exchange(call, deadline), may_be_taken=True))
+        written = _parse_record(_result(self._exchange(call, deadline), may_be_taken=True))
+        self._require_names([written], [spec], zone_id, deadline)
+        return written
 
     def update(self, zone_id: str, record: Record, deadline: Deadline) -> Record | None:
         """See Dns. Tags and settings, which are none of ours, stay. Raises RecordTaken."""
@@ -108,13 +110,25 @@ class CloudflareDns:
         answer = self._exchange(call, deadline)
         if answer.is_missing:
             return None
-        return _parse_record(_result(answer, may_be_taken=True))
+        written = _parse_record(_result(answer, may_be_taken=True))
+        self._require_names([written], [record.spec], zone_id, deadline)
+        return written
 
     def delete(self, zone_id: str, record_id: str, deadline: Deadline) -> None:
         """See Dns."""
         answer = self._exchange(_Call("DELETE", _path(zone_id, record_id)), deadline)
         if not answer.is_missing:
             _result(answer)
+
+    def zone_name(self, zone_id: str, deadline: Deadline) -> str | None:
+        """See Dns."""
+        answer = self._exchange(_Call("GET", _zone_path(zone_id)), deadline)
+        if answer.is_unauthorised:
+            return None
+        result = _result(answer)
+        if not isinstance(result, dict) or not isinstance(result.get("name"), str):
+            raise not_understood()
+        return str(result["name"]).lower()
 
     def list_all(self, zone_id: str, deadline: Deadline) -> list[Record]:
         """See Dns."""
@@ -149,8 +163,30 @@ class CloudflareDns:
             result = _result(self._exchange(call, deadline), may_be_taken=True)
             if not isinstance(result, dict):
                 raise not_understood()
-            created += [_parse_record(each) for each in result.get("posts") or ()]
+            posted = [_parse_record(each) for each in result.get("posts") or ()]
+            patched = [_parse_record(each) for each in result.get("patches") or ()]
+            asked = [*changes.created, *(each.spec for each in changes.changed)]
+            self._require_names([*posted, *patched], asked, zone_id, deadline)
+            created += posted
         return created
+
+    def _require_names(
+        self,
+        written: Sequence[Record],
+        asked: Sequence[RecordSpec],
+        zone_id: str,
+        deadline: Deadline,
+    ) -> None:
+        """Insist that records have the names that were asked for; others are deleted again.
+
+        Cloudflare puts the zone's name behind one that does not end in it. Raises WrongZone.
+        """
+        names = {each.name for each in asked}
+        misnamed = [each for each in written if each.spec.name not in names]
+        for record in misnamed:
+            self.delete(zone_id, record.id, deadline)
+        if misnamed:
+            raise _wrong_zone(misnamed[0].spec.name, names)
 
     def _list(
         self, zone_id: str, filters: Mapping[str, str], per_page: int, deadline: Deadline
@@ -324,10 +360,19 @@ def _read_envelope(response: "Response", until: Deadline) -> JsonObject | None:
     return envelope if isinstance(envelope, dict) else None
 
 
-def _path(zone_id: str, record_id: str | None = None) -> str:
+def _wrong_zone(found: str, asked: Collection[str]) -> WrongZone:
+    name = next((each for each in asked if found.startswith(f"{each}.")), min(asked))
+    return WrongZone(name.partition(".")[2], found.removeprefix(f"{name}."))
+
+
+def _zone_path(zone_id: str) -> str:
     if not _ID.fullmatch(zone_id):
         raise misconfigured("zone's id")
-    path = f"/zones/{zone_id}/dns_records"
+    return f"/zones/{zone_id}"
+
+
+def _path(zone_id: str, record_id: str | None = None) -> str:
+    path = f"{_zone_path(zone_id)}/dns_records"
     return path if record_id is None else f"{path}/{_record_id(record_id)}"
 
 

@@ -352,6 +352,116 @@ def test_g07_a_list_looks_closer_only_where_a_record_is_not_as_it_should_be(
     assert check["message"] == "There is no DNS record; send the expose request again."
 
 
+# W2: a zone id that belongs to another zone
+
+
+def api_with_zones(cloudflare: CloudflareDouble, clock: Clock, *zones: tuple[str, str]) -> Api:
+    """Return the app as it is deployed with these domains and zone ids."""
+    domains = [{"name": name, "zone_id": zone, "target": TARGET} for name, zone in zones]
+    environment = {"DOMAINS": json.dumps(domains), "CLOUDFLARE_URL": cloudflare.url}
+    return Api(environment, now=clock.now)
+
+
+@pytest.mark.case("W2")
+@pytest.mark.parametrize(
+    ("domain", "zone_id"),
+    [
+        (DOMAIN, "f" * 32),
+        ("friends.example.net", ZONE_ID),
+        ("notfriends.example", ZONE_ID),
+        ("apps.second.example", ZONE_ID),
+        ("other.net", "f" * 32),
+    ],
+)
+def test_a_domain_with_another_zones_id_is_never_exposed_on(
+    api: Api, cloudflare: CloudflareDouble, clock: Clock, domain: str, zone_id: str
+) -> None:
+    wrong = api_with_zones(cloudflare, clock, (domain, zone_id))
+    for _ in range(2):
+        answer = wrong.post(EXPOSE, APP)
+        assert (answer.status, answer.json["code"]) == (502, "dns_misconfigured")
+        assert domain in answer.json["error"]
+        assert cloudflare.zones[zone_id] in answer.json["error"]
+        assert cloudflare.records(zone_id) == []
+        assert wrong.get(EXPOSE).json == []
+    right = api_with_zones(cloudflare, clock, (DOMAIN, ZONE_ID))
+    assert right.post(EXPOSE, APP).status == 200
+
+
+@pytest.mark.case("W2")
+@pytest.mark.parametrize("fault", [{"match": "POST"}, {"match": "POST", "after": True}])
+def test_a_lost_answer_in_the_wrong_zone_leaves_nothing(
+    api: Api,
+    cloudflare: CloudflareDouble,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Any,
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    wrong = api_with_zones(cloudflare, clock, (DOMAIN, "f" * 32))
+    cloudflare.fail_next(drop=True, **fault)
+    assert wrong.post(EXPOSE, APP).json["code"] == "dns_misconfigured"
+    assert cloudflare.records("f" * 32) == []
+    assert wrong.get(EXPOSE).json == []
+
+
+@pytest.mark.case("W2")
+def test_a_record_that_could_not_be_removed_again_is_removed_by_a_repeat(
+    api: Api, cloudflare: CloudflareDouble, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    wrong = api_with_zones(cloudflare, clock, (DOMAIN, "f" * 32))
+    cloudflare.fail_next(status=503, times=5, match="DELETE")
+    assert wrong.post(EXPOSE, APP).status == 503
+    assert wrong.post(EXPOSE, APP).json["code"] == "dns_misconfigured"
+    assert cloudflare.records("f" * 32) == []
+
+
+@pytest.mark.case("W2")
+def test_what_the_version_before_made_in_the_wrong_zone_is_removed(
+    api: Api, cloudflare: CloudflareDouble, clock: Clock
+) -> None:
+    api.post(EXPOSE, APP)
+    (record,) = cloudflare.records(ZONE_ID)
+    fields = {name: record[name] for name in ("type", "name", "content", "proxied", "comment")}
+    cloudflare.reset()
+    cloudflare.seed("f" * 32, **fields)
+    wrong = api_with_zones(cloudflare, clock, (DOMAIN, "f" * 32))
+    assert wrong.delete(f"{EXPOSE}/my-app").json == {"ok": True}
+    assert cloudflare.records("f" * 32) == []
+
+
+@pytest.mark.case("W2")
+def test_a_zone_id_that_became_wrong_keeps_what_it_hides(
+    api: Api, cloudflare: CloudflareDouble, clock: Clock, cluster: ClusterClient
+) -> None:
+    api.post(EXPOSE, APP)
+    before = cloudflare.records(ZONE_ID)
+    wrong = api_with_zones(cloudflare, clock, (DOMAIN, "f" * 32))
+    for answer in (wrong.post(EXPOSE, APP), wrong.delete(f"{EXPOSE}/my-app")):
+        assert (answer.status, answer.json["code"]) == (502, "dns_misconfigured")
+    assert cluster.find(f"{ROUTES}/expose-my-app") is not None
+    assert cloudflare.records(ZONE_ID) == before
+    assert api.delete(f"{EXPOSE}/my-app").status == 200
+    assert cloudflare.records(ZONE_ID) == []
+
+
+@pytest.mark.case("W2")
+@pytest.mark.parametrize("event", [{}, {"friend_id": "alice"}])
+def test_reconcile_makes_nothing_in_a_wrong_zone_and_says_so(
+    api: Api, cloudflare: CloudflareDouble, clock: Clock, event: Any
+) -> None:
+    api.post(EXPOSE, APP)
+    wrong = api_with_zones(cloudflare, clock, (DOMAIN, "f" * 32))
+    for _ in range(2):
+        cloudflare.requests.clear()
+        report = wrong.reconcile(event)
+        assert report["ok"] is False
+        assert "dns_misconfigured" in {each["code"] for each in report["failed"]}
+        assert {each.method for each in cloudflare.requests} == {"GET"}
+    assert cloudflare.records("f" * 32) == []
+
+
 # H5: what a list costs, and what it knows
 
 

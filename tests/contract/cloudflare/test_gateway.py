@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,6 +55,27 @@ def test_what_the_gateway_creates_the_client_sees(
     assert created.spec == spec
     assert read_by_client(target) == {created.id: spec}
     assert dns.find(target.zone_id, spec.name, deadline) == [created]
+
+
+@pytest.mark.case("W2")
+@pytest.mark.parametrize(
+    "domain", ["elsewhere.example", "elsewhere.example.net", "{}.net", "not{}", "a{}.org"]
+)
+def test_a_name_outside_the_zone_leaves_no_record(
+    target: Target, dns: Dns, deadline: Deadline, domain: str
+) -> None:
+    name = f"app-{target.label}.{domain.format(target.domain)}"
+    spec = replace(create_spec(target, "app"), name=name)
+    with pytest.raises(UpstreamFailed) as raised:
+        dns.create(target.zone_id, spec, deadline)
+    assert raised.value.code == "dns_misconfigured"
+    assert target.domain in raised.value.message
+    assert read_by_client(target) == {}
+
+
+@pytest.mark.case("W2")
+def test_the_zone_tells_its_name(target: Target, dns: Dns, deadline: Deadline) -> None:
+    assert dns.zone_name(target.zone_id, deadline) == target.domain
 
 
 def test_what_the_client_creates_the_gateway_sees(

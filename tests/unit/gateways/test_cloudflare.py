@@ -341,6 +341,74 @@ def test_write_says_when_what_it_was_to_delete_is_gone(
     assert cloudflare.records(ZONE_ID) == []
 
 
+# A zone that cannot hold the name
+
+OTHER_ZONE = "f" * 32
+
+
+@pytest.mark.case("W2")
+@pytest.mark.parametrize(
+    "name",
+    [
+        SPEC.name,
+        "my-app-alice.second.example.org",
+        "my-app-alice.notsecond.example",
+        "my-app-alice.example",
+    ],
+)
+def test_a_record_that_gets_another_name_is_removed_again(
+    dns: CloudflareDns, cloudflare: CloudflareDouble, name: str
+) -> None:
+    spec = create_record_spec(name=name)
+    calls: list[Callable[[], object]] = [
+        lambda: dns.create(OTHER_ZONE, spec, NEVER),
+        lambda: dns.write(OTHER_ZONE, RecordChanges(created=[spec]), NEVER),
+        lambda: dns.write(OTHER_ZONE, RecordChanges(changed=[Record(ours(), spec)]), NEVER),
+        lambda: dns.update(OTHER_ZONE, Record(ours(), spec), NEVER),
+    ]
+
+    def ours() -> str:
+        return str(cloudflare.seed(OTHER_ZONE, name="a.second.example", **fields)["id"])
+
+    fields = {"type": "CNAME", "content": SPEC.content}
+    for call in calls:
+        with pytest.raises(UpstreamFailed) as raised:
+            call()
+        assert raised.value.code == "dns_misconfigured"
+        assert f"for {name.partition('.')[2]} is that of second.example," in raised.value.message
+        assert cloudflare.records(OTHER_ZONE) == []
+
+
+@pytest.mark.case("W2")
+def test_of_a_batch_what_got_the_right_name_stays(
+    dns: CloudflareDns, cloudflare: CloudflareDouble
+) -> None:
+    right = create_record_spec(name="b-alice.second.example")
+    with pytest.raises(UpstreamFailed):
+        dns.write(OTHER_ZONE, RecordChanges(created=[right, SPEC]), NEVER)
+    assert [each["name"] for each in cloudflare.records(OTHER_ZONE)] == [right.name]
+
+
+@pytest.mark.case("W2")
+def test_a_zones_name_is_read_by_its_id(dns: CloudflareDns, cloudflare: CloudflareDouble) -> None:
+    assert dns.zone_name(OTHER_ZONE, NEVER) == "second.example"
+    cloudflare.fail_next(status=403, body=rejection(9109))
+    assert dns.zone_name(OTHER_ZONE, NEVER) is None
+    with pytest.raises(UpstreamFailed) as raised:
+        dns.zone_name("0" * 32, NEVER)
+    assert raised.value.code == "dns_zone_unknown"
+
+
+@pytest.mark.parametrize("result", [None, [], {}, {"name": 7}], ids=json.dumps)
+def test_a_zone_without_a_name_is_an_error(
+    dns: CloudflareDns, cloudflare: CloudflareDouble, result: Any
+) -> None:
+    cloudflare.fail_next(status=200, body={"success": True, "result": result})
+    with pytest.raises(UpstreamFailed) as raised:
+        dns.zone_name(OTHER_ZONE, NEVER)
+    assert raised.value.code == "dns_failed"
+
+
 # What may go wrong
 
 ERRORS: dict[str, tuple[dict[str, Any], str]] = {
