@@ -10,6 +10,7 @@ from typing import Protocol
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
+from chalicelib.domain.errors import UpstreamFailed
 from chalicelib.domain.kinds import Kind, ObjectRef
 from chalicelib.domain.model import (
     DamagedRow,
@@ -260,6 +261,19 @@ class Inventory(Protocol):
         """Give that lease back. Safe to repeat."""
 
 
+class KindMissing(UpstreamFailed):
+    """The cluster does not serve a kind that the API needs."""
+
+    default_code = "cluster_misconfigured"
+
+    def __init__(self, kind: Kind) -> None:
+        """Name the kind, and what an admin has to do."""
+        super().__init__(
+            f"The cluster does not serve {kind.plural} of {kind.api_version}. Ask an admin to "
+            "install what defines them."
+        )
+
+
 class LeaseLost(Exception):
     """Another runner has taken the lease over, or the friend is gone: stop."""
 
@@ -451,7 +465,8 @@ class Cluster(Protocol):
 
     Calls that fail for a reason that may pass (429, 5xx, connection) are repeated with backoff
     while the deadline allows. A write raises Conflict, Refused or NotFound as the server decides;
-    what the API's service account may not do is UpstreamFailed (code cluster_forbidden).
+    what the API's service account may not do is UpstreamFailed (code cluster_forbidden). To get or
+    apply a kind that the cluster does not serve raises KindMissing (code cluster_misconfigured).
     """
 
     def get(self, ref: ObjectRef) -> JsonObject | None:

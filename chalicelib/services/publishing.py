@@ -26,7 +26,15 @@ from chalicelib.domain.model import Exposure, Friend, JsonObject, Lease
 from chalicelib.domain.ownership import is_of
 from chalicelib.domain.plan import contains
 from chalicelib.domain.record_plan import build_record, plan_record, plan_removal
-from chalicelib.ports import Clusters, Dns, ExposureStore, FriendStore, LeaseLost, RecordTaken
+from chalicelib.ports import (
+    Clusters,
+    Dns,
+    ExposureStore,
+    FriendStore,
+    KindMissing,
+    LeaseLost,
+    RecordTaken,
+)
 from chalicelib.services.execution import LEASE_SECONDS, new_lease
 
 _log = logging.getLogger(__name__)
@@ -230,7 +238,11 @@ class Publisher:
             self.dns.delete(domain.zone_id, record.id, deadline)
         cluster = self.clusters.open(friend.cluster, deadline)
         ref = ref_of(build_ingress_route(friend, exposure))
-        route = cluster.get(ref)
+        try:
+            route = cluster.get(ref)
+        except KindMissing:
+            # The routes went with their definition.
+            return
         if route is not None and is_of(route, friend):
             cluster.delete(ref, seen=route)
 

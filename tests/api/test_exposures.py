@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.domain.errors import UpstreamUnreachable
 from chalicelib.gateways.exposures import DynamoExposureStore
+from infra.local import kube_objects
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests.cluster_client import ClusterClient, wait_until
@@ -460,6 +461,64 @@ def test_reconcile_makes_nothing_in_a_wrong_zone_and_says_so(
         assert "dns_misconfigured" in {each["code"] for each in report["failed"]}
         assert {each.method for each in cloudflare.requests} == {"GET"}
     assert cloudflare.records("f" * 32) == []
+
+
+# W4: a cluster without Traefik's definitions
+
+CLAIM = {"pk": {"S": f"HOST#{HOST}"}, "sk": {"S": "CLAIM"}}
+LACKS = pytest.mark.parametrize("others_stay", [False, True])
+
+
+@pytest.mark.case("W4")
+@LACKS
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+def test_without_traefiks_definitions_nothing_is_written_and_an_admin_is_asked_for(
+    api: Api, cloudflare: CloudflareDouble, kube: ClusterDouble, query: str, *, others_stay: bool
+) -> None:
+    kube.undefine(kube_objects.INGRESS_ROUTE, others_stay=others_stay)
+    answer = api.post(f"{EXPOSE}{query}", APP)
+    assert (answer.status, answer.json["code"]) == (502, "cluster_misconfigured")
+    assert "ingressroutes of traefik.io/v1alpha1" in answer.json["error"]
+    assert "Ask an admin" in answer.json["error"]
+    assert cloudflare.requests == []
+    assert api.get(EXPOSE).json == []
+    assert "Item" not in boto3.client("dynamodb").get_item(TableName=TABLE, Key=CLAIM)
+
+
+@pytest.mark.case("W4")
+@LACKS
+def test_definitions_that_go_take_no_other_part_along_and_come_back_by_reconcile(
+    api: Api, cluster: ClusterClient, kube: ClusterDouble, *, others_stay: bool
+) -> None:
+    api.post(EXPOSE, APP)
+    kube.undefine(kube_objects.INGRESS_ROUTE, others_stay=others_stay)
+    cluster.delete(f"{POLICIES}/friend-netpol")
+    status = api.get(f"{NAMESPACE}/status")
+    assert (status.status, status.json["ingressRoutes"]) == (200, [])
+    assert {*failing(api.get(f"{EXPOSE}?check=true").json[0])} == {"route", "policy"}
+    report = api.reconcile()
+    assert [each["code"] for each in report["failed"]] == ["cluster_misconfigured"]
+    assert cluster.find(f"{POLICIES}/friend-netpol") is not None
+    kube.define(kube_objects.INGRESS_ROUTE)
+    assert api.reconcile()["ok"] is True
+    assert cluster.find(f"{ROUTES}/expose-my-app") is not None
+
+
+@pytest.mark.case("W4")
+@LACKS
+def test_without_definitions_an_exposure_can_still_be_removed(
+    api: Api, cloudflare: CloudflareDouble, kube: ClusterDouble, *, others_stay: bool
+) -> None:
+    api.post(EXPOSE, APP)
+    kube.undefine(kube_objects.INGRESS_ROUTE, others_stay=others_stay)
+    assert api.delete(f"{EXPOSE}/my-app").json == {"ok": True}
+    assert records(cloudflare) == []
+
+
+@pytest.mark.case("W4")
+def test_without_exposures_a_cluster_needs_no_traefik(api: Api, kube: ClusterDouble) -> None:
+    kube.undefine(kube_objects.INGRESS_ROUTE)
+    assert api.reconcile()["ok"] is True
 
 
 # H5: what a list costs, and what it knows
