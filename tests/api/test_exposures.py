@@ -521,6 +521,26 @@ def test_without_exposures_a_cluster_needs_no_traefik(api: Api, kube: ClusterDou
     assert api.reconcile()["ok"] is True
 
 
+# L2: names of the platform's own
+
+
+@pytest.mark.case("L2")
+@pytest.mark.parametrize("name", ["friends-api-kc", "admin-login", "secure", "status1"])
+def test_what_was_exposed_before_its_name_was_reserved_is_kept_and_can_be_removed(
+    api: Api, cloudflare: CloudflareDouble, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert api.post(EXPOSE, APP | {"name": name}).status == 400
+    with monkeypatch.context() as before:
+        before.setattr("chalicelib.domain.exposures.is_reserved", lambda _: False)
+        assert api.post(EXPOSE, APP | {"name": name}).status == 200
+    cloudflare.reset()
+    assert api.reconcile()["ok"] is True
+    assert len(records(cloudflare)) == 1
+    assert [each["name"] for each in api.get(EXPOSE).json] == [name]
+    assert api.delete(f"{EXPOSE}/{name}").status == 200
+    assert records(cloudflare) == []
+
+
 # H5: what a list costs, and what it knows
 
 

@@ -516,6 +516,51 @@ def test_f03_nothing_tells_the_token_or_what_cloudflare_wrote(
     assert not [line for line in told if CANARY in line or cloudflare.token in line]
 
 
+@pytest.mark.case("W10")
+@pytest.mark.parametrize(
+    ("status", "number", "text", "code", "cause"),
+    [
+        (403, 9109, "Cannot use the access token from location: 203.0.113.9", "dns_auth", "filter"),
+        (400, 9109, "Cannot use the access token from location: ::1", "dns_auth", "IP filter"),
+        (403, 9109, "Invalid access token", "dns_auth", "does not know the API's token"),
+        (401, 1000, "Invalid API Token", "dns_auth", "does not know the API's token"),
+        (403, 9109, "Unauthorized to access requested resource", "dns_auth", "Zone / DNS / Edit"),
+        (403, 10000, "Authentication error", "dns_auth", "Zone / DNS / Edit"),
+        (403, 9109, "Max auth failures reached, please check", "dns_unavailable", "too many"),
+        (400, 10502, "Too many authentication failures.", "dns_unavailable", "too many"),
+        (403, 0, None, "dns_failed", "firewall"),
+    ],
+)
+def test_a_refusal_names_its_own_cause(  # noqa: PLR0913, PLR0917 - what is answered, and what is told
+    dns: CloudflareDns,
+    cloudflare: CloudflareDouble,
+    status: int,
+    number: int,
+    text: str | None,
+    code: str,
+    cause: str,
+) -> None:
+    body: Any = HTML if text is None else rejection(number)
+    if text is not None:
+        body["errors"][0]["message"] = text
+    cloudflare.fail_next(status=status, body=body)
+    with pytest.raises(ApiError) as raised:
+        dns.find(ZONE_ID, SPEC.name, NEVER)
+    assert raised.value.code == code
+    assert cause in raised.value.message
+    assert "203.0.113.9" not in raised.value.message
+
+
+@pytest.mark.case("W10")
+def test_a_token_with_an_ip_filter_is_told_as_one(
+    dns: CloudflareDns, cloudflare: CloudflareDouble
+) -> None:
+    cloudflare.lets_in = False
+    with pytest.raises(UpstreamFailed, match="client IP filter") as raised:
+        dns.list_all(ZONE_ID, NEVER)
+    assert raised.value.code == "dns_auth"
+
+
 @pytest.mark.parametrize(
     "codes", [(81053,), (81054,), (81057,), (81058,), (4242, 81058)], ids=lambda codes: codes[-1]
 )
