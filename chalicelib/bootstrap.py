@@ -6,12 +6,13 @@ opens no connection and a route pays only for what it needs.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from chalicelib.gateways.answers import DynamoAnswerStore
 from chalicelib.gateways.aws import AwsClients
 from chalicelib.gateways.cloudflare import CloudflareDns
+from chalicelib.gateways.cloudflare_budget import Purpose, RequestBudget
 from chalicelib.gateways.cluster import KubernetesClusters
 from chalicelib.gateways.dispatcher import LambdaDispatcher
 from chalicelib.gateways.dynamodb import DynamoFriendStore
@@ -88,16 +89,24 @@ def wire(
     executor = Executor(clusters, now)
     workspace = S3Workspace(aws, settings.workspace_bucket)
     exposure_store = DynamoExposureStore(table)
-    dns = CloudflareDns(
-        lambda: secrets.read(settings.cloudflare_secret), url=settings.cloudflare_url, seam=seam
+    cloudflare = CloudflareDns(
+        lambda: secrets.read(settings.cloudflare_secret),
+        RequestBudget(table, now),
+        url=settings.cloudflare_url,
+        seam=seam,
     )
-    publisher = Publisher(store, exposure_store, clusters, dns, settings.domains, now)
+    # Who works may use more of Cloudflare's budget than who looks, and who must not wait most.
+    dns = {purpose: cloudflare.acting_for(purpose) for purpose in Purpose}
+    publisher = Publisher(
+        store, exposure_store, clusters, dns[Purpose.WRITE], settings.domains, now
+    )
+    converger = replace(publisher, dns=dns[Purpose.RECONCILE])
     exposures = Exposures(
         access=access,
         publisher=publisher,
         store=exposure_store,
         clusters=clusters,
-        dns=dns,
+        dns=dns[Purpose.READ],
         domains=settings.domains,
         layout=settings.layout,
         now=now,
@@ -123,9 +132,9 @@ def wire(
         guesses=Throttle(settings.requests_per_second / 5, now),
     )
     follower = Follower(operations, clusters, now, sleep)
-    teardown = Teardown(store, operations, publisher, clusters, workspace, now, sleep)
+    teardown = Teardown(store, operations, converger, clusters, workspace, now, sleep)
     worker = Worker(operations, dispatcher, executor, follower, teardown, now, sleep)
-    inventory, zones = DynamoInventory(table), Zones(dns, exposure_store, now)
+    inventory, zones = DynamoInventory(table), Zones(dns[Purpose.RECONCILE], exposure_store, now)
     comparison = Comparison(
         inventory=inventory,
         clusters=clusters,
@@ -142,7 +151,7 @@ def wire(
         inventory=inventory,
         provisioner=provisioner,
         workspace=workspace,
-        publisher=publisher,
+        publisher=converger,
         exposure_store=exposure_store,
         dispatcher=dispatcher,
         now=now,

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
+from chalicelib.domain.errors import UpstreamFailed
 from chalicelib.domain.evidence import RemovedExposure, Tombstone
 from chalicelib.domain.kinds import Kind, ObjectRef
 from chalicelib.domain.model import (
@@ -202,6 +203,12 @@ class ExposureStore(Protocol):
     def release(self, exposure: Exposure, owner: str) -> None:
         """Give the lease back and change nothing else. Safe to repeat."""
 
+    def begin_checks(self, friend: Friend, now: float) -> bool:
+        """Tell whether the friend's exposures may be looked at now: once in 30 s."""
+
+    def record_checks(self, exposure: Exposure) -> None:
+        """Record what was seen of the exposure, unless it has changed or gone. Safe to repeat."""
+
     def forget(self, exposure: Exposure, owner: str, free_at: float) -> None:
         """Forget the exposure. Until free_at, nobody else may claim its host name.
 
@@ -273,6 +280,19 @@ class Inventory(Protocol):
         """Give that lease back. Safe to repeat."""
 
 
+class KindMissing(UpstreamFailed):
+    """The cluster does not serve a kind that the API needs."""
+
+    default_code = "cluster_misconfigured"
+
+    def __init__(self, kind: Kind) -> None:
+        """Name the kind, and what an admin has to do."""
+        super().__init__(
+            f"The cluster does not serve {kind.plural} of {kind.api_version}. Ask an admin to "
+            "install what defines them."
+        )
+
+
 class LeaseLost(Exception):
     """Another runner has taken the lease over, or the friend is gone: stop."""
 
@@ -283,6 +303,10 @@ class RecordTaken(Exception):
 
 class Dns(Protocol):
     """The DNS zones of the configured domains.
+
+    Requests are counted against one budget, of which who looks may use less than who works: which
+    share is used, bootstrap says. What is written under another name than was asked for, because
+    the zone is another's, is deleted again, and raises WrongZone (dns_misconfigured).
 
     Calls that fail for a reason that may pass are repeated with backoff while the deadline allows.
     Raises UpstreamFailed with code dns_auth, dns_zone_unknown, dns_misconfigured or dns_failed, and
@@ -303,6 +327,9 @@ class Dns(Protocol):
 
     def delete(self, zone_id: str, record_id: str, deadline: Deadline) -> None:
         """Delete the record with this id, if it is there. Safe to repeat."""
+
+    def zone_name(self, zone_id: str, deadline: Deadline) -> str | None:
+        """Return the name of the zone with this id; None where the token may not read it."""
 
     def list_all(self, zone_id: str, deadline: Deadline) -> list[Record]:
         """Return all of the zone's records, whoever's, page by page."""
@@ -469,7 +496,8 @@ class Cluster(Protocol):
 
     Calls that fail for a reason that may pass (429, 5xx, connection) are repeated with backoff
     while the deadline allows. A write raises Conflict, Refused or NotFound as the server decides;
-    what the API's service account may not do is UpstreamFailed (code cluster_forbidden).
+    what the API's service account may not do is UpstreamFailed (code cluster_forbidden). To get or
+    apply a kind that the cluster does not serve raises KindMissing (code cluster_misconfigured).
     """
 
     def get(self, ref: ObjectRef) -> JsonObject | None:

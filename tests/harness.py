@@ -82,7 +82,8 @@ class Api:
     def __init__(self, environment: Mapping[str, str] | None = None, **parts: Any) -> None:
         """Wire a fresh app, as a cold start does; parts replace those of wire()."""
         self.app = Chalice(app_name="friends-api", configure_logs=False)
-        settings = Settings.from_env({**ENVIRONMENT, **(environment or {})})
+        self.environment = {**ENVIRONMENT, **(environment or {})}
+        settings = Settings.from_env(self.environment)
         self.dependencies = wire(settings, **parts)
         register(self.app, self.dependencies.services)
 

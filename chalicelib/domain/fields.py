@@ -4,13 +4,14 @@ Each parse collects every fault before it raises, so that a client mends its inp
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from chalicelib.domain.display_names import DISPLAY_NAME
 from chalicelib.domain.errors import Conflict, Fault, InvalidInput
 from chalicelib.domain.model import Contact, FriendshipStatus, Identity, JsonObject, Platform
+from chalicelib.domain.reserved import RESERVED_START, is_reserved
 from chalicelib.domain.rules import ANY_TEXT, Field, Rule, choice, field_faults, pattern
 
 if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
@@ -94,6 +95,15 @@ def friend_id_fault(value: str) -> str | None:
     if value in _RESERVED_IDS or _RESERVED.match(value):
         return "is reserved; choose another id."
     return None
+
+
+def new_friend_id_fault(value: str) -> str | None:
+    """Return what is wrong with the id of a friend who is not registered yet, or None.
+
+    An id that was registered before it was reserved stays in use.
+    """
+    fault = friend_id_fault(value)
+    return "is reserved; choose another id." if fault is None and is_reserved(value) else fault
 
 
 def agent_id_fault(value: str) -> str | None:
@@ -191,14 +201,13 @@ def invalid_fields(faults: list[Fault]) -> InvalidInput:
     return InvalidInput(f"{faults[0].message}{more}", faults=tuple(faults))
 
 
-FRIEND_ID_RULE: Final = Rule(
-    friend_id_fault,
-    pattern(
-        FRIEND_ID,
-        maxLength=40,
-        **{"not": {"anyOf": [{"enum": sorted(_RESERVED_IDS)}, {"pattern": _RESERVED.pattern}]}},
-    ),
-)
+def _id_rule(fault_of: Callable[[str], str | None], *more: JsonObject) -> Rule:
+    reserved = [{"enum": sorted(_RESERVED_IDS)}, {"pattern": _RESERVED.pattern}, *more]
+    return Rule(fault_of, pattern(FRIEND_ID, maxLength=40, **{"not": {"anyOf": reserved}}))
+
+
+FRIEND_ID_RULE: Final = _id_rule(friend_id_fault)
+_NEW_ID: Final = _id_rule(new_friend_id_fault, {"pattern": RESERVED_START.pattern})
 AGENT_ID_RULE: Final = Rule(agent_id_fault, pattern(AGENT_ID, maxLength=63))
 PLATFORM_IDS: Final = {
     Platform.DISCORD: Rule(_discord_fault, pattern(_DISCORD_ID)),
@@ -222,9 +231,7 @@ _REACHES: Final = (
     ),
 )
 NEW_FRIEND: Final = (
-    Field(
-        "id", FRIEND_ID_RULE, "The friend's id, for good. It names the namespace.", required=True
-    ),
+    Field("id", _NEW_ID, "The friend's id, for good. It names the namespace.", required=True),
     Field("display_name", DISPLAY_NAME, _DISPLAY_NAME_MEANS, required=True),
     *_REACHES,
     Field("cluster", ANY_TEXT, "One of the API's clusters; the first if left out."),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 JsonObject = dict[str, Any]
 """A JSON object whose shape is somebody else's: a request body, or a Kubernetes manifest."""
@@ -149,9 +149,24 @@ class Queue:
         return self.lease_owner is not None and self.lease_until > now
 
 
+Link = Literal["record", "route", "service", "endpoints", "policy"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One link from a name to a pod. message, where it is broken, says what to do."""
+
+    name: Link
+    ok: bool
+    message: str | None = None
+
+
 @dataclass(frozen=True)
 class Exposure:
-    """A friend's service on the public web. record_id is its DNS record's, once that is known."""
+    """A friend's service on the public web. record_id is its DNS record's, once that is known.
+
+    checks are what was seen when somebody looked last, at checked_at: nothing, before anybody has.
+    """
 
     name: str
     friend_id: str
@@ -162,6 +177,8 @@ class Exposure:
     domain: str
     created_at: str
     record_id: str | None = None
+    checks: tuple[Check, ...] = field(default=(), compare=False)
+    checked_at: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

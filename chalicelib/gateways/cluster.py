@@ -33,7 +33,7 @@ from chalicelib.gateways.cluster_errors import (
 )
 from chalicelib.gateways.imports import FIRST_IMPORT
 from chalicelib.gateways.seam import Outgoing, Seam
-from chalicelib.ports import Applied, Cluster, LogQuery, SecretSummary
+from chalicelib.ports import Applied, Cluster, KindMissing, LogQuery, SecretSummary
 
 if TYPE_CHECKING:
     from kubernetes.dynamic import DynamicClient
@@ -128,10 +128,12 @@ class _OpenCluster:
 
     def get(self, ref: ObjectRef) -> JsonObject | None:
         """See Cluster."""
-        try:
-            found = _parse(self._call(_Call("GET", _path(ref.kind, ref.namespace, ref.name))))
-        except NotFound:
+        answer, _ = self._exchange(_Call("GET", _path(ref.kind, ref.namespace, ref.name)))
+        _require_served(answer, ref.kind)
+        if answer.status == HTTPStatus.NOT_FOUND:
             return None
+        _require_success(answer, is_read=True)
+        found = _parse(answer.body)
         _metadata(found)
         return found
 
@@ -177,6 +179,7 @@ class _OpenCluster:
         call = _Call("PATCH", path, query, manifest, _APPLY, newly_permitted=newly_permitted)
         started = time.monotonic()
         answer, _ = self._exchange(call)
+        _require_served(answer, ref.kind)
         _require_success(answer)
         applied = _parse(answer.body)
         return Applied(
@@ -389,6 +392,11 @@ def _mapping(value: object) -> JsonObject:
     if not isinstance(value, dict):
         raise not_understood()
     return value
+
+
+def _require_served(answer: ClusterAnswer, kind: Kind) -> None:
+    if answer.lacks_kind:
+        raise KindMissing(kind)
 
 
 def _require_success(answer: ClusterAnswer, *, is_read: bool = False) -> None:

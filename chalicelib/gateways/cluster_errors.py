@@ -51,6 +51,14 @@ class ClusterAnswer:
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     @property
+    def lacks_kind(self) -> bool:
+        """Whether it is the kind that is not there, and not one object: a 404 that names none."""
+        if self.status != HTTPStatus.NOT_FOUND:
+            return False
+        details = _status_of(self).get("details")
+        return not (isinstance(details, dict) and details.get("name"))
+
+    @property
     def may_pass(self) -> bool:
         """Whether the same call may succeed a moment later."""
         return (

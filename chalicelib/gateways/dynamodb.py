@@ -14,9 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
+from chalicelib.domain.checks import LINKS
 from chalicelib.domain.exposures import require_valid
 from chalicelib.domain.fields import FRIEND_ID, contact_fields, identities_of, names_taken
 from chalicelib.domain.model import (
+    Check,
     Contact,
     DamagedRow,
     Exposure,
@@ -319,14 +321,29 @@ def to_queue(item: Item) -> Queue:
 
 
 def exposure_item(exposure: Exposure) -> Item:
-    """Return the row of an exposure."""
+    """Return the row of an exposure that nobody has looked at."""
+    fields = asdict(exposure)
     return {
         "pk": friend_pk(exposure.friend_id),
         "sk": f"{EXPOSURE_PREFIX}{exposure.name}",
         "list_pk": ALL_EXPOSURES,
         "list_sk": f"{exposure.friend_id}#{exposure.name}",
-        **asdict(exposure),
+        **{name: value for name, value in fields.items() if not name.startswith("check")},
     }
+
+
+def checks_item(exposure: Exposure) -> Item:
+    """Return the attributes that say what was seen of an exposure: of links in order, nothing."""
+    faults = {each.name: each.message for each in exposure.checks if not each.ok}
+    return {"checked_at": exposure.checked_at, "faults": faults}
+
+
+def _checks_in(item: Item) -> tuple[Check, ...]:
+    if item.get("checked_at") is None:
+        return ()
+    moment_of(item["checked_at"])
+    faults = item["faults"]
+    return tuple(Check(name, name not in faults, faults.get(name)) for name in LINKS)
 
 
 def exposures_in(
@@ -352,6 +369,8 @@ def _to_exposure(item: Item) -> Exposure:
         domain=item["domain"],
         created_at=item["created_at"],
         record_id=item["record_id"],
+        checks=_checks_in(item),
+        checked_at=item.get("checked_at"),
     )
     require_valid(exposure)
     key = (friend_pk(exposure.friend_id), f"{EXPOSURE_PREFIX}{exposure.name}")

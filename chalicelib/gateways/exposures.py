@@ -1,9 +1,12 @@
 """Exposures in the one DynamoDB table: who owns a host name, and who is at work on it.
 
 pk                           sk                what
-FRIEND#alice                 EXPOSURE#my-app   what is exposed, under which name, and its DNS record
+FRIEND#alice                 EXPOSURE#my-app   what is exposed, under which name, its DNS record;
+                                               checked_at, faults: what was seen last
 HOST#my-app-alice.net        CLAIM             friend_id, uid, exposure; lease_owner, lease_until
 HOST#my-app-alice.net        REMOVED#<uid>     friend_id, uid, exposure, free_at
+
+The friend's PROFILE has exposures_checked_at: when somebody was last permitted to look.
 
 A claim is not deleted with its exposure: until expires_at, nobody else may have the name, because
 resolvers remember the old record that long. The removal is recorded apart from it, without an
@@ -21,6 +24,7 @@ from chalicelib.gateways.dynamodb import (
     ALL_CLAIMS,
     CLAIM,
     PROFILE,
+    checks_item,
     exposure_item,
     friend_pk,
 )
@@ -31,6 +35,7 @@ _IS_FREE: Final = "(attribute_not_exists(lease_until) OR lease_until <= :now)"
 _IS_OURS: Final = "uid = :uid AND exposure = :exposure"
 _BUSY_SECONDS: Final = 5
 REMOVED_PREFIX: Final = "REMOVED#"
+_CHECKS_EVERY_SECONDS: Final = 30
 
 
 class DynamoExposureStore:
@@ -157,6 +162,41 @@ class DynamoExposureStore:
         """See ExposureStore."""
         try:
             self._table.update(self._unlock(exposure, owner))
+        except ConditionFailed:
+            return
+
+    def begin_checks(self, friend: Friend, now: float) -> bool:
+        """See ExposureStore."""
+        begin = self._table.update_action(
+            friend_pk(friend.id),
+            PROFILE,
+            when="uid = :uid AND (attribute_not_exists(exposures_checked_at)"
+            " OR exposures_checked_at <= :before)",
+            values={":uid": friend.uid, ":before": int(now) - _CHECKS_EVERY_SECONDS},
+            sets={"exposures_checked_at": int(now)},
+        )
+        try:
+            self._table.update(begin)
+        except ConditionFailed:
+            return False
+        return True
+
+    def record_checks(self, exposure: Exposure) -> None:
+        """See ExposureStore."""
+        record = self._table.update_action(
+            friend_pk(exposure.friend_id),
+            f"{EXPOSURE_PREFIX}{exposure.name}",
+            when="uid = :uid AND hostname = :hostname AND service = :service AND port = :port",
+            values={
+                ":uid": exposure.uid,
+                ":hostname": exposure.hostname,
+                ":service": exposure.service,
+                ":port": exposure.port,
+            },
+            sets=checks_item(exposure),
+        )
+        try:
+            self._table.update(record)
         except ConditionFailed:
             return
 

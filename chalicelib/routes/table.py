@@ -132,7 +132,13 @@ ROUTES: Final = (
         takes=(FRIEND_ID, DRY_RUN, IDEMPOTENCY_KEY),
         body=EXPOSE,
     ),
-    Route("GET", _EXPOSE, exposures.list_exposures, Access.FRIEND, takes=(FRIEND_ID,)),
+    Route(
+        "GET",
+        _EXPOSE,
+        exposures.list_exposures,
+        Access.FRIEND,
+        takes=(FRIEND_ID, exposures.CHECK),
+    ),
     Route(
         "DELETE",
         f"{_EXPOSE}/{{name}}",

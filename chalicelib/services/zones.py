@@ -24,6 +24,7 @@ from chalicelib.ports import Dns, ExposureStore, LeaseLost, RecordTaken
 from chalicelib.services.attempting import attempt
 from chalicelib.services.concurrency import side_by_side
 from chalicelib.services.execution import LEASE_SECONDS, new_lease
+from chalicelib.services.publishing import require_zone
 
 _TRIES: Final = 3
 # The leases of so many exposures are taken at once, and their records written in one batch.
@@ -71,9 +72,12 @@ class Zones:
 
         Exposures that a request is at work on, or that are gone, are left to it, and those whose
         lease cannot be had to the next pass: findings says which. Safe to repeat: the second time
-        there is nothing to do. Raises what Cloudflare's calls raise.
+        there is nothing to do. Raises WrongZone, and what Cloudflare's calls raise.
         """
         done: list[Exposure] = []
+        if drifted:
+            # Otherwise each run would make records under other names, and delete them again.
+            require_zone(self.dns, domain, deadline)
         for start in range(0, len(drifted), _AT_ONCE):
             batch = drifted[start : start + _AT_ONCE]
             done += self._converge(domain, batch, deadline, findings)

@@ -45,7 +45,7 @@ def examine(stage: str) -> Iterator[Finding]:
         allow_loopback=settings.allow_loopback_cluster,
     )
     dns = CloudflareDns(
-        lambda: secrets.read(settings.cloudflare_secret), url=settings.cloudflare_url
+        lambda: secrets.read(settings.cloudflare_secret), None, url=settings.cloudflare_url
     )
     yield from _guarded("clusters", lambda: check_clusters(clusters, settings))
     yield from _guarded("zones", lambda: check_zones(dns, settings))

@@ -84,6 +84,7 @@ class ClusterDouble(Wire):
         self._first_timing = asdict(timing)
         self._first_latency_seconds = latency_seconds
         self._api = KubeApi(timing)
+        self._undefined: dict[str, bool] = {}
         self._state_lock = threading.RLock()
 
     def kubeconfig(self) -> str:
@@ -135,8 +136,24 @@ class ClusterDouble(Wire):
             for name, value in self._first_timing.items():
                 setattr(self.timing, name, value)
             self._api.reset()
+            self._undefined.clear()
         self.clear()
         self.latency_seconds = self._first_latency_seconds
+
+    def undefine(self, kind: Kind, *, others_stay: bool = False) -> None:
+        """Delete a custom kind's definition, and with it its objects.
+
+        others_stay: its group has other kinds, so that a path of this one's gets a Status.
+        """
+        with self._state_lock:
+            self._undefined[kind.api_version] = others_stay
+            for obj in self._api.store.list(kind):
+                self._api.store.remove(kind, obj)
+
+    def define(self, kind: Kind) -> None:
+        """Define a custom kind again."""
+        with self._state_lock:
+            del self._undefined[kind.api_version]
 
     def objects(self, kind: Kind, namespace: str = "") -> list[Obj]:
         """Return a kind's objects, as they are kept, without a request. Do not change them."""
@@ -180,6 +197,11 @@ class ClusterDouble(Wire):
             raise Refused(401, "Unauthorized", "Unauthorized")
 
     def _route(self, request: Request) -> Answer:
+        for version, others_stay in self._undefined.items():
+            if request.path.startswith(f"/apis/{version}"):
+                if others_stay:
+                    raise _unknown_resource()
+                return _no_such_path()
         found = discover(request.path)
         if found is not None and request.method == "GET":
             return Answer(200, found)

@@ -42,7 +42,7 @@ def test_an_exposure_is_a_route_that_its_definition_permits(
     path = f"/apis/traefik.io/v1alpha1/namespaces/friend-{friend_id}/ingressroutes/expose-app"
     route = admin.get(path)
     assert route["spec"]["routes"][0]["match"] == f"Host(`{hostname}`)"
-    wait_until(lambda: works(api, url), seconds=60)
+    wait_until(lambda: works(api, url), seconds=90)
     version = route["metadata"]["resourceVersion"]
     assert api.post(url, {"name": "app", "service": "web"}).status == 200
     assert admin.get(path)["metadata"]["resourceVersion"] == version
@@ -52,7 +52,7 @@ def test_an_exposure_is_a_route_that_its_definition_permits(
 
 
 def works(api: Api, url: str) -> bool:
-    (listed,) = api.get(url).json
+    (listed,) = api.get(f"{url}?check=true").json
     checks: list[Any] = listed["checks"]
     return all(each["ok"] for each in checks)
 

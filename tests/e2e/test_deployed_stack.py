@@ -250,10 +250,11 @@ def test_a_service_is_put_on_the_web_and_taken_off_again(agent: Client, friend: 
     assert record["type"] == "CNAME"
 
     def works() -> bool:
-        (listed,) = agent.call("GET", f"{namespace}/expose").json()
+        (listed,) = agent.call("GET", f"{namespace}/expose?check=true").json()
         return all(check["ok"] for check in listed["checks"])
 
-    wait_until(works, seconds=30)
+    # It looks every 30 s.
+    wait_until(works, seconds=75)
     assert agent.call("DELETE", f"{namespace}/expose/app").json() == {"ok": True}
     assert dns_records(hostname) == []
 

@@ -21,7 +21,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parent.parent.parent
 _PRODUCT: Final = ROOT / "chalicelib"
 _NAMED: Final = {
-    "domain": "backends dns domains exposures fields ingress_routes rules tokens",
+    "domain": "backends dns domains exposures fields ingress_routes reserved rules tokens",
     "routes": "authentication declarations events handler http parameters strict_json table"
     " throttle",
     "services": "access",

@@ -219,7 +219,7 @@ ANSWERS: Final[Mapping[str, Answers]] = {
         (
             Reply(
                 200,
-                "What is on the web, and whether it works.",
+                "What is on the web, and whether it worked when somebody looked last.",
                 list[shown.CheckedExposure],
             ),
         ),

@@ -274,6 +274,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                     {"check": "endpoints", "ok": True},
                     {"check": "policy", "ok": True},
                 ],
+                "checked_at": "2026-11-27T13:19:41.602317Z",
             }
         },
         "request": {"name": "my-app", "service": "web"},
@@ -296,6 +297,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         {"check": "endpoints", "ok": True},
                         {"check": "policy", "ok": True},
                     ],
+                    "checked_at": "2026-11-27T13:19:41.602317Z",
                 }
             ]
         }

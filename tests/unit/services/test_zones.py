@@ -44,7 +44,7 @@ def table(aws: None) -> Table:
 @pytest.fixture
 def zones(table: Table, cloudflare: CloudflareDouble) -> Zones:
     """The zones, through the product's own gateways."""
-    dns = CloudflareDns(lambda: cloudflare.token, url=cloudflare.url)
+    dns = CloudflareDns(lambda: cloudflare.token, None, url=cloudflare.url)
     return Zones(dns, DynamoExposureStore(table), now)
 
 
