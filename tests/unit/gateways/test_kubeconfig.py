@@ -37,7 +37,7 @@ def b64(data: bytes) -> str:
 def test_a_token_and_an_inline_authority_are_read() -> None:
     access = load(create_kubeconfig(user={"token": SECRET}))
     assert (access.server, access.token) == ("https://203.0.113.7:6443", SECRET)
-    assert access.ca_pem == "not a real authority"
+    assert access.ca_pem == KUBECONFIG_SECRETS["authority"]
 
 
 def test_a_kubeconfig_may_be_json() -> None:
