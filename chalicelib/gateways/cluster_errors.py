@@ -89,7 +89,8 @@ class ClusterAnswer:
             return False
         if "html" in str(self.headers.get("Content-Type", "")).lower():
             return True
-        if self.is_success:
+        if self.is_success or self.status == HTTPStatus.UNAUTHORIZED:
+            # Where a proxy keeps the credentials (Rancher, say), its 401 is about these.
             return False
         return _status_of(self).get("kind") != "Status" and self.body.strip() != _NO_SUCH_PATH
 

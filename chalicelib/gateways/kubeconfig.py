@@ -69,8 +69,8 @@ class ClusterAccess:
         if len(parts) != _JWT_PARTS:
             return None
         try:
-            claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
-            return datetime.fromtimestamp(claims["exp"], UTC)
+            ends = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))["exp"]
+            return None if isinstance(ends, bool) else datetime.fromtimestamp(ends, UTC)
         except (ValueError, LookupError, TypeError, OverflowError, OSError, RecursionError):
             return None
 

@@ -41,8 +41,8 @@ _OTHER_NAME: Final = (
     "--tls-san), or to store a kubeconfig with an address that it names."
 )
 _UNKNOWN_AUTHORITY: Final = (
-    "is not by the authority in its kubeconfig. Ask an admin to store a kubeconfig with the "
-    "authority that the server has now."
+    "is by an authority that its kubeconfig does not name. Ask an admin to store a kubeconfig with "
+    "that authority's certificate."
 )
 _CERTIFICATE_FAULTS: Final = {
     9: "is not valid yet. Ask an admin to look at its dates, and at the clock of the server.",

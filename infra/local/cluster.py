@@ -115,7 +115,7 @@ class ClusterDouble(Wire):
         drop: bool = False,
         after: bool = False,
     ) -> None:
-        """Make the next requests fail, as `Wire.fail_next` says; body None, or a dict, is a Status."""
+        """Make the next requests fail, as `Wire.fail_next`; body None, or a dict, is a Status."""
         if body is None:
             reason = _REASONS.get(status, "")
             body = Refused(status, reason, f"injected: {status} {reason}".rstrip()).status()
