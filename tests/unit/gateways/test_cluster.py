@@ -46,7 +46,11 @@ CALLS: dict[str, Callable[[Cluster], object]] = {
     "apply": lambda cluster: cluster.apply(manifest(), force=False),
     "create": lambda cluster: cluster.create(manifest()),
     "delete": lambda cluster: cluster.delete(REF),
-    "log": lambda cluster: cluster.read_log("default", "web", LogQuery("web", 10, 1000)),
+    "log": lambda cluster: cluster.read_log(
+        "default",
+        "web",
+        LogQuery(tail=10, container="web", previous=False, since_seconds=None, limit_bytes=1000),
+    ),
 }
 
 
