@@ -33,6 +33,7 @@ from infra.package import add_platform_options, explain_gaps, package
 from infra.packaging.commands import PackageError
 from infra.packaging.platforms import Platform
 from infra.paths import ROOT
+from infra.region import adopt_region
 from infra.stages import StageError, load_settings, stack_name
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
     add_platform_options(parser, default="what is deployed, or else this environment's")
     options = parser.parse_args(arguments)
+    adopt_region()
     try:
         url = deploy_stage(
             options.stage,

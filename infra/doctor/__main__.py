@@ -28,6 +28,7 @@ from infra.doctor.findings import Finding
 from infra.doctor.secrets import check_secrets
 from infra.doctor.stack import check_stack
 from infra.doctor.zones import check_zones
+from infra.region import adopt_region
 from infra.stages import StageError, load_settings, stack_name
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.doctor", description=main.__doc__)
     parser.add_argument("--stage", required=True, help="a stage of .chalice/config.json")
     options = parser.parse_args(arguments)
+    adopt_region()
     is_well = True
     try:
         for finding in examine(options.stage):
