@@ -136,7 +136,7 @@ def _check_kubelets(
 
 
 def _check_kubelet(subject: str, reader: Reader, node: str) -> Finding:
-    """Ask a kubelet for what a quota does not bound (docs/decisions/0046)."""
+    """Ask a kubelet for what no quota bounds (docs/decisions/0034)."""
     try:
         config = reader.read(f"/api/v1/nodes/{node}/proxy/configz").get("kubeletconfig") or {}
     except ReadError as error:
