@@ -37,7 +37,8 @@ def node(admin: ClusterClient) -> Iterator[str]:
     manifest = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
     assert admin.call("POST", "/api/v1/nodes", manifest)[0] == 201
     patch = {"status": {"addresses": [{"type": "ExternalIP", "address": "8.8.8.8"}]}}
-    assert admin.call("PATCH", f"/api/v1/nodes/{name}/status", patch)[0] == 200
+    merge = "application/merge-patch+json"
+    assert admin.call("PATCH", f"/api/v1/nodes/{name}/status", patch, merge)[0] == 200
     yield name
     admin.call("DELETE", f"/api/v1/nodes/{name}")
 
