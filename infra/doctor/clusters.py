@@ -31,8 +31,13 @@ _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _TRAEFIK: Final = f"/apis/{kinds.INGRESS_ROUTE.group}/{kinds.INGRESS_ROUTE.version}"
 _ROUTES: Final = f"{kinds.INGRESS_ROUTE.plural}.{kinds.INGRESS_ROUTE.group}"
 _SECONDS: Final = 20
-_INSTALL: Final = "install Traefik with its custom resources: docs/deploy.md, step 1."
 _APPLY: Final = "kubectl apply -k infra/cluster, and store the kubeconfig of its service account."
+_FIXES: Final = {
+    "cluster_forbidden": _APPLY,
+    "cluster_unreachable": "see that its API server runs, and that Lambda may reach it; otherwise "
+    "make store-kubeconfig CLUSTER={name} FILE=/path with the server's right address",
+}
+_INSTALL: Final = "install Traefik with its custom resources: docs/deploy.md, step 1."
 
 
 class _NotAnsweredError(Exception):
@@ -54,9 +59,8 @@ def _check(clusters: KubernetesClusters, name: str) -> Iterator[Finding]:
     try:
         next(clusters.open(name, Deadline.after(_SECONDS)).list_pages(kinds.NAMESPACE), None)
     except ApiError as error:
-        fix = f"see that its API server runs; make store-kubeconfig CLUSTER={name} FILE=/path"
-        is_forbidden = error.code == "cluster_forbidden"
-        yield Finding(subject, f"{error} ({error.code})", _APPLY if is_forbidden else fix)
+        fix = _FIXES.get(error.code, "make store-kubeconfig CLUSTER={name} FILE=/path")
+        yield Finding(subject, f"{error} ({error.code})", fix.format(name=name))
         return
     yield Finding(f"{subject}: answers")
     client = clusters.client(name)

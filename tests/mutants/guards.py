@@ -62,6 +62,7 @@ NO_GUARDS: Final = {
     "shapes": "SHAPES _SCALARS",
     "strategies": "_STRATEGIES",
     "table": "ROUTES",
+    "tls": "_CERTIFICATE_FAULTS",
     "volumes": "_PROJECTED _SOURCES",
     "workloads": "_COMPLETION_MODES _CONCURRENCY_POLICIES _DEPLOYMENT_RESTARTS _JOB_RESTARTS",
 }

@@ -1,5 +1,6 @@
 """What the doctor says of a cluster whose answers are not what they should be."""
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,8 +12,11 @@ import pytest
 from chalicelib.gateways.cluster import KubernetesClusters
 from infra.doctor.admin import KubectlReader, ReadError, check_as_admin
 from infra.doctor.clusters import check_clusters
+from infra.local.certificates import Validity, build_server_tls
 from infra.local.cluster import ClusterDouble
+from infra.local.wire import Answer, Wire, serve_on_loopback
 from infra.stages import load_settings
+from tests.factories import KUBECONFIG_SECRETS, create_kubeconfig
 
 SETTINGS = load_settings("local", {})
 REVIEWS = "selfsubjectaccessreviews"
@@ -73,6 +77,38 @@ def test_a_cluster_without_traefiks_custom_resource_is_named(
     finding = examine(kube)[-1]
     assert finding.startswith(f"{line}  cluster main: ingressroutes.traefik.io: ")
     assert line == "skip" or "Fix: install Traefik with its custom resources" in finding
+
+
+@pytest.mark.case("W5")
+@pytest.mark.parametrize(
+    ("certificate", "authority", "says"),
+    [
+        ({"names": ["kube.example.com"]}, None, "is for other names than the server's"),
+        ({}, KUBECONFIG_SECRETS["authority"], "is by an authority that its kubeconfig does not"),
+        ({"validity": Validity(-9, -1)}, None, "has expired"),
+        ({"validity": Validity(1, 9)}, None, "is not valid yet"),
+    ],
+    ids=["name", "authority", "expired", "too early"],
+)
+def test_the_fault_of_a_certificate_is_the_doctors_finding(
+    certificate: Any, authority: str | None, says: str
+) -> None:
+    context, ca_pem = build_server_tls(**certificate)
+    data = base64.b64encode((authority or ca_pem).encode()).decode()
+    with serve_on_loopback(Wire(), lambda _: Answer(200, {}), tls=context) as url:
+        cluster = {"certificate-authority-data": data}
+        config = json.dumps(create_kubeconfig(server=url, cluster=cluster))
+        clusters = KubernetesClusters(lambda _: config, allow_loopback=True)
+        (finding,) = map(str, check_clusters(clusters, SETTINGS))
+    assert finding.startswith(f"FAIL  cluster main: The cluster's certificate {says}")
+    assert "Fix: make store-kubeconfig CLUSTER=main FILE=/path" in finding
+
+
+def test_a_cluster_that_is_away_is_told_from_a_wrong_kubeconfig() -> None:
+    config = json.dumps(create_kubeconfig(server="https://127.0.0.1:9"))
+    clusters = KubernetesClusters(lambda _: config, allow_loopback=True)
+    (finding,) = map(str, check_clusters(clusters, SETTINGS))
+    assert "(cluster_unreachable) Fix: see that its API server runs" in finding
 
 
 class Answers:

@@ -189,6 +189,7 @@ def test_a_token_that_has_ended_is_not_stored(
         (token_that_ends(timedelta(days=1)), "Stored friends/kubeconfig/main. Its token ends at 2"),
         ("opaque", "Stored friends/kubeconfig/main.\n"),
     ],
+    ids=["a day", "a token that says nothing"],
 )
 def test_whoever_stores_a_token_is_told_when_it_ends(
     client: SecretsManagerClient,
