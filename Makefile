@@ -86,9 +86,10 @@ deploy: $(READY)  ## deploy STAGE=prod and print its URL; DOMAINS=domains.json A
 	@$(BIN)/python -m infra.deploy --stage $(STAGE) $(PLATFORM) $(if $(DOMAINS),--domains $(DOMAINS)) \
 		$(if $(ALARM_TOPIC),--alarm-topic $(ALARM_TOPIC)) $(ARGS)
 
-doctor: $(READY)  ## try every permission, secret, cluster and zone of STAGE=prod
+doctor: $(READY)  ## try every permission, secret, cluster and zone of STAGE=prod; KUBECONFIG=... an admin's, for the nodes
 	@$(if $(STAGE),,$(call say,Say which: make doctor STAGE=prod))
-	@$(BIN)/python -m infra.doctor --stage $(STAGE) $(ARGS)
+	@$(BIN)/python -m infra.doctor --stage $(STAGE) \
+		$(if $(filter command,$(origin KUBECONFIG)),--kubeconfig $(KUBECONFIG)) $(ARGS)
 
 store-kubeconfig: $(READY)  ## store how the API reaches a cluster: CLUSTER=main FILE=/path
 	@$(if $(and $(CLUSTER),$(FILE)),,$(call say,Say which: make store-kubeconfig CLUSTER=main FILE=/path))

@@ -28,6 +28,7 @@ from chalicelib.routes.throttle import Throttle
 from chalicelib.services.access import Access
 from chalicelib.services.comparing import Comparison
 from chalicelib.services.convergence import Convergence
+from chalicelib.services.credentials import Credentials
 from chalicelib.services.execution import Executor
 from chalicelib.services.exposure import Exposures
 from chalicelib.services.following import Follower
@@ -156,5 +157,13 @@ def wire(
         dispatcher=dispatcher,
         now=now,
     )
-    reconciler = Reconciler(inventory, operations, comparison, convergence, dispatcher, now)
+    reconciler = Reconciler(
+        inventory=inventory,
+        operations=operations,
+        comparison=comparison,
+        convergence=convergence,
+        dispatcher=dispatcher,
+        credentials=Credentials(clusters, settings.cluster_names, now),
+        now=now,
+    )
     return Dependencies(settings, services, worker, reconciler)

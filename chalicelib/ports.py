@@ -6,6 +6,7 @@ what its docstring names. now and free_at are in seconds since the epoch.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -562,4 +563,10 @@ class Clusters(Protocol):
 
         Raises UpstreamFailed (code cluster_misconfigured) when its kubeconfig is missing or
         unsafe. Opens no connection.
+        """
+
+    def credential_ends_at(self, name: str) -> datetime | None:
+        """Return when the named cluster's credential ends, where it says so.
+
+        Raises as open does. Opens no connection.
         """

@@ -11,8 +11,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http import HTTPStatus
@@ -29,7 +29,10 @@ from chalicelib.gateways.cluster_errors import (
     NO_ANSWER,
     AlreadyExists,
     ClusterAnswer,
+    ListExpired,
     cluster_error,
+    credential_ended,
+    not_an_api_server,
 )
 from chalicelib.gateways.imports import FIRST_IMPORT
 from chalicelib.gateways.seam import Outgoing, Seam
@@ -50,6 +53,8 @@ _MOST_PAGES: Final = 10
 _CONNECT_SECONDS: Final = 3.0
 _READ_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 5
+# A list whose place the server has forgotten begins anew so many times.
+_MOST_LISTINGS: Final = 3
 _KUBECONFIG_SECONDS: Final = 300.0
 # What a Secret's own values and their copies are called in its JSON.
 _VALUE_FIELDS: Final = ("data", "stringData")
@@ -70,7 +75,7 @@ class KubernetesClusters:
         self._read_kubeconfig = read_kubeconfig
         self.seam = seam or Seam()
         self._allow_loopback = allow_loopback
-        self._clients: dict[str, tuple[float, DynamicClient]] = {}
+        self._connections: dict[str, _Connection] = {}
         self._lock = threading.Lock()
 
     def open(self, name: str, deadline: Deadline) -> Cluster:
@@ -78,22 +83,29 @@ class KubernetesClusters:
         self.client(name)
         return _OpenCluster(self, name, deadline)
 
+    def credential_ends_at(self, name: str) -> datetime | None:
+        """See Clusters."""
+        return self._connection(name).ends_at
+
     def client(self, name: str) -> "DynamicClient":
         """Return the named cluster's client; its kubeconfig is read again every five minutes."""
+        return self._connection(name).client
+
+    def _connection(self, name: str) -> "_Connection":
         with self._lock:
-            made_at, client = self._clients.get(name, (0.0, None))
-            if client is None or time.monotonic() - made_at > _KUBECONFIG_SECONDS:
-                client = self._connect(name)
-                self._clients[name] = (time.monotonic(), client)
-            return client
+            connection = self._connections.get(name)
+            if connection is None or connection.age_seconds > _KUBECONFIG_SECONDS:
+                connection = self._connect(name)
+                self._connections[name] = connection
+            return connection
 
     def forget(self, name: str, client: "DynamicClient") -> None:
-        """Drop a client whose credentials were refused, unless it was replaced meanwhile."""
+        """Drop a client that a new kubeconfig may mend, unless it was replaced meanwhile."""
         with self._lock:
-            if name in self._clients and self._clients[name][1] is client:
-                del self._clients[name]
+            if name in self._connections and self._connections[name].client is client:
+                del self._connections[name]
 
-    def _connect(self, name: str) -> "DynamicClient":
+    def _connect(self, name: str) -> "_Connection":
         # Imported here, so that a route that needs no cluster never pays for it.
         with FIRST_IMPORT:
             from kubernetes.client import (  # noqa: PLC0415 - loads the client
@@ -115,7 +127,20 @@ class KubernetesClusters:
             configuration.api_key = {"authorization": f"Bearer {access.token}"}
         api = ApiClient(configuration)
         api.rest_client.pool_manager = build_pool(access, allow_loopback=self._allow_loopback)
-        return DynamicClient(api, discoverer=_no_discovery)
+        return _Connection(DynamicClient(api, discoverer=_no_discovery), access.ends_at)
+
+
+@dataclass(frozen=True)
+class _Connection:
+    """A cluster's client, and when its credential ends, where it says so."""
+
+    client: "DynamicClient"
+    ends_at: datetime | None
+    made_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def age_seconds(self) -> float:
+        return time.monotonic() - self.made_at
 
 
 class _OpenCluster:
@@ -148,6 +173,28 @@ class _OpenCluster:
 
     def _pages(
         self, kind: Kind, namespace: str | None, labels: str = ""
+    ) -> Iterator[list[JsonObject]]:
+        """Yield the pages of a list, each object once.
+
+        The server keeps a list's place for some minutes. When it has forgotten it, the list begins
+        anew, and what was yielded is left out. Source: Kubernetes API concepts, "410 Gone".
+        """
+        seen: set[tuple[str, str]] = set()
+        for is_last_listing in (*[False] * (_MOST_LISTINGS - 1), True):
+            try:
+                for page in self._listing(kind, namespace, labels):
+                    fresh = [each for each in page if _key(each) not in seen]
+                    seen.update(map(_key, fresh))
+                    if fresh or not page:
+                        yield fresh
+            except ListExpired:
+                if is_last_listing:
+                    raise
+            else:
+                return
+
+    def _listing(
+        self, kind: Kind, namespace: str | None, labels: str
     ) -> Iterator[list[JsonObject]]:
         selector = [("labelSelector", labels)] if labels else []
         token = ""
@@ -264,6 +311,7 @@ class _OpenCluster:
                 reloaded = True
                 continue
             if not call.may_pass(answer) or tries >= _ATTEMPTS:
+                self._require_word_of_api_server(answer)
                 return answer, tries
             delay = answer.retry_after_seconds or backoff_seconds(tries)
             if delay >= self._deadline.remaining_seconds:
@@ -275,10 +323,21 @@ class _OpenCluster:
             time.sleep(delay)
         raise AssertionError
 
+    def _require_word_of_api_server(self, answer: ClusterAnswer) -> None:
+        """Raise the true cause where it was not the API server that refused, or a token ended."""
+        if answer.is_of_a_proxy:
+            raise not_an_api_server(answer.status)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            ends_at = self._clusters.credential_ends_at(self._name)
+            if ends_at is not None and ends_at <= datetime.now(UTC):
+                raise credential_ended(ends_at)
+
     def _send(self, client: "DynamicClient", call: "_Call") -> ClusterAnswer:
         # Imported here for the reason given at _connect.
         from kubernetes.client.exceptions import ApiException  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        from chalicelib.gateways.tls import explain_certificate  # noqa: PLC0415
 
         read_seconds = self._deadline.bound(_READ_SECONDS)
         request = partial(
@@ -298,6 +357,9 @@ class _OpenCluster:
             return ClusterAnswer(answer.status, answer.headers, answer.data)
         except ApiException as error:
             # Status 0 is the client's word for a TLS failure.
+            if not error.status and (refusal := explain_certificate(error)):
+                self._clusters.forget(self._name, client)
+                raise refusal from None
             return ClusterAnswer(error.status or 0, error.headers or {}, _bytes(error.body))
         except HTTPError:
             return NO_ANSWER
@@ -382,6 +444,11 @@ def _items(value: object) -> list[JsonObject]:
         if not isinstance(_metadata(_mapping(item)).get("name"), str):
             raise not_understood()
     return value
+
+
+def _key(item: JsonObject) -> tuple[str, str]:
+    metadata = item["metadata"]
+    return metadata.get("namespace") or "", metadata["name"]
 
 
 def _metadata(thing: JsonObject) -> JsonObject:

@@ -72,6 +72,9 @@ def reconcile(reconciler: Reconciler, event: Any, context: Any) -> JsonObject:  
     _log.info("reconciled", extra={"report": report})
     if not asked.dry_run:
         _measure(report, is_whole=asked.is_whole)
+        if asked.is_whole:
+            for cluster, days in reconciler.credentials.days_left():
+                logs.measure({"Cluster": cluster}, CredentialDaysLeft=days)
     return report
 
 

@@ -45,6 +45,7 @@ from chalicelib.services.attempting import attempt
 from chalicelib.services.comparing import Comparison, Pass
 from chalicelib.services.concurrency import each_of
 from chalicelib.services.convergence import Convergence
+from chalicelib.services.credentials import Credentials
 from chalicelib.services.memory import collector_paused
 
 # One invocation converges so many friends; what is more, others do, so many each.
@@ -71,6 +72,7 @@ class Reconciler:
     comparison: Comparison
     convergence: Convergence
     dispatcher: Dispatcher
+    credentials: Credentials
     now: Callable[[], datetime]
 
     def run_pass(self, owner: str, deadline: Deadline, *, dry_run: bool) -> JsonObject | None:

@@ -116,10 +116,13 @@ class ClusterDouble(Wire):
         drop: bool = False,
         after: bool = False,
     ) -> None:
-        """Make the next requests fail, as `Wire.fail_next` says; body None is a fitting Status."""
+        """Make the next requests fail, as `Wire.fail_next`; body None, or a dict, is a Status."""
         if body is None:
             reason = _REASONS.get(status, "")
             body = Refused(status, reason, f"injected: {status} {reason}".rstrip()).status()
+        elif isinstance(body, dict):
+            # As every refusal of an API server's: what is no Status is a proxy's.
+            body = {"kind": "Status", "apiVersion": "v1", **body}
         super().fail_next(
             status=status,
             times=times,

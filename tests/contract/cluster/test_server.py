@@ -1,24 +1,19 @@
 """Who is let in, what is served, and what a path that is not served answers."""
 
 import pytest
-import requests
 
-from tests.contract.cluster.target import APPLY, Server, refusal, succeed
+from tests.contract.cluster.target import APPLY, Server, build_session, refusal, succeed
 
 
 def test_a_wrong_token_is_401(server: Server) -> None:
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = server.session.verify
+    with build_session(server.session.verify) as session:
         session.headers["authorization"] = "Bearer not-this-one"
         answer = Server(server.url, session).call("GET", "/api/v1/namespaces")
     assert refusal(answer) == (401, "Unauthorized", "Unauthorized")
 
 
 def test_no_credential_is_refused(server: Server) -> None:
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = server.session.verify
+    with build_session(server.session.verify) as session:
         answer = Server(server.url, session).call("GET", "/api/v1/namespaces")
     # 403 where anonymous requests are let in far enough to be refused.
     assert refusal(answer)[0] in {401, 403}
