@@ -62,7 +62,8 @@ class FriendStore(Protocol):
     def update_contact(self, before: Friend, after: Friend) -> None:
         """Replace before's contact by after's and move its claims: all of it, or nothing.
 
-        Raises StaleVersion when the row is no longer at before's version, and Conflict when a
+        A claim to be dropped that is another friend's by now stays. Raises StaleVersion when the
+        row neither was at before's version nor says all of after's contact, and Conflict when a
         platform id belongs to another friend.
         """
 
@@ -75,7 +76,8 @@ class FriendStore(Protocol):
     def claim_identities(self, friend: Friend) -> None:
         """Claim the friend's platform ids where that was lost. Safe to repeat.
 
-        Raises Conflict, naming those that are others' by now, and StaleVersion.
+        Raises Conflict, naming those that are others' by now, when the rest is claimed; and
+        StaleVersion.
         """
 
     def put_friendship(self, friend: Friend, friendship: Friendship) -> None:

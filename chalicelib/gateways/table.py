@@ -119,18 +119,20 @@ class Table:
             }
         }
 
-    def delete_action(
-        self, pk: str, sk: str, *, when: str = "", values: Item | None = None
-    ) -> Item:
-        """Return the action that deletes an item, if it is there, or when a condition holds."""
-        delete: Item = {"TableName": self._name, "Key": to_item({"pk": pk, "sk": sk})}
-        if when:
-            delete |= {
+    def delete_action(self, pk: str, sk: str, *, when: str, values: Item) -> Item:
+        """Return the action that deletes an item when a condition holds.
+
+        There is none without: whose the item is has to be part of the delete itself.
+        """
+        return {
+            "Delete": {
+                "TableName": self._name,
+                "Key": to_item({"pk": pk, "sk": sk}),
                 "ConditionExpression": when,
-                "ExpressionAttributeValues": to_item(values or {}),
+                "ExpressionAttributeValues": to_item(values),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
-        return {"Delete": delete}
+        }
 
     def update_action(  # noqa: PLR0913 - the parts of DynamoDB's own expression
         self,
