@@ -328,7 +328,8 @@ class StoredAnswer:
 class KeyClaim:
     """The first answer to a key's request; without one, the key is the claimer's.
 
-    is_repeat says that another attempt had it and died.
+    is_repeat says that an attempt had it before: one that died, or this one, whose claim was sent
+    twice. Its work may be there.
     """
 
     answer: StoredAnswer | None = None
