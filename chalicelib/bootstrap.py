@@ -111,6 +111,7 @@ def wire(
             provisioner=provisioner,
             workspace=workspace,
             cluster_names=settings.cluster_names,
+            limits=settings.friend_limits,
             now=now,
         ),
         namespaces=Namespaces(clusters),

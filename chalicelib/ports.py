@@ -10,6 +10,7 @@ from typing import Protocol
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
+from chalicelib.domain.friend_limits import FriendCount, FriendLimits
 from chalicelib.domain.kinds import Kind, ObjectRef
 from chalicelib.domain.model import (
     DamagedRow,
@@ -52,11 +53,13 @@ class FriendStore(Protocol):
     def statuses_of(self, agent_id: str) -> Mapping[str, FriendshipStatus]:
         """Return what the agent is to each friend that it knows, by the friends' uids."""
 
-    def create(self, friend: Friend, friendship: Friendship | None) -> None:
-        """Record a new friend, its claims and its first friendship: all of them, or none.
+    def create(
+        self, friend: Friend, friendship: Friendship | None, limits: FriendLimits | None = None
+    ) -> None:
+        """Record a new friend, its claims and its first friendship, and count it: all, or nothing.
 
-        Raises Conflict, with a fault for each taken name, unless they are taken by this very
-        registration (same uid), so that a second call is safe.
+        Raises Conflict: with a fault for each taken name, or too_many_friends; but not where this
+        very registration (same uid) is recorded, so that a second call is safe.
         """
 
     def update_contact(self, before: Friend, after: Friend) -> None:
@@ -242,6 +245,15 @@ class Inventory(Protocol):
         self, friend_id: str | None = None, damaged: list[DamagedRow] | None = None
     ) -> list[Watched]:
         """Return the operations that are being watched, of one friend or of all."""
+
+    def friend_counts(self) -> list[FriendCount]:
+        """Return how many friends are counted, of each agent and in all: as it is, not by index."""
+
+    def correct_count(self, of: str, seen: FriendCount | None, *, friends: int, at: str) -> bool:
+        """Have a count say this, unless it has changed since it was seen (None: absent).
+
+        at is the time, ISO 8601, UTC. Safe to repeat. Tells whether it says this now.
+        """
 
     def drop(self, claim: NameClaim, now: float) -> bool:
         """Delete a claim, if it is still this registration's and nobody is at work on it.

@@ -16,6 +16,7 @@ from typing import Final
 
 from chalicelib.domain.exposures import require_valid
 from chalicelib.domain.fields import FRIEND_ID, contact_fields, identities_of, names_taken
+from chalicelib.domain.friend_limits import FriendLimits
 from chalicelib.domain.model import (
     Contact,
     DamagedRow,
@@ -33,6 +34,7 @@ from chalicelib.domain.model import (
 from chalicelib.domain.ownership import friend_not_found
 from chalicelib.domain.timestamps import moment_of
 from chalicelib.gateways.damage import EXPOSURE_PREFIX, read_row, sound_in
+from chalicelib.gateways.friend_counts import count_up, require_room
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import StaleVersion
 
@@ -102,11 +104,16 @@ class DynamoFriendStore:
         )
         return {item["uid"]: FriendshipStatus(item["status"]) for item in items}
 
-    def create(self, friend: Friend, friendship: Friendship | None) -> None:
+    def create(
+        self, friend: Friend, friendship: Friendship | None, limits: FriendLimits | None = None
+    ) -> None:
         """See FriendStore."""
         identities = identities_of(friend.contact)
         actions = [self._table.put_new_action(_friend_item(friend))]
         actions += [self._claim(friend, each) for each in identities]
+        named = len(actions)
+        actions += count_up(self._table, friend, limits)
+        counted = len(actions)
         if friendship is not None:
             actions.append(self._table.put_action(_friendship_item(friend, friendship)))
         obstacles = self._table.transact(actions)
@@ -115,6 +122,7 @@ class DynamoFriendStore:
             return
         names = ["id", *(each.platform.field for each in identities)]
         _require_free(names, obstacles)
+        require_room(friend, limits, obstacles[named:counted])
 
     def update_contact(self, before: Friend, after: Friend) -> None:
         """See FriendStore."""
@@ -271,6 +279,7 @@ def _friend_item(friend: Friend) -> Item:
         "tier": friend.tier,
         "created_at": friend.created_at,
         "request": friend.request,
+        "registered_by": friend.registered_by,
         "accepted": 0,
         "finished": 0,
     }
@@ -303,7 +312,7 @@ def to_friend(item: Item) -> Friend:
     """Return the friend of a row. Raises what damage.DAMAGE names."""
     friend = _to_friend(item)
     contact = friend.contact
-    ids = [contact.discord_id, contact.signal, contact.whatsapp]
+    ids = [contact.discord_id, contact.signal, contact.whatsapp, friend.registered_by]
     texts = [friend.uid, friend.cluster, friend.tier, friend.updated_at, contact.display_name]
     # What is no text cannot be joined: a pass asks that of ten thousand rows.
     "".join([*texts, *(each for each in ids if each is not None)])
@@ -333,6 +342,8 @@ def _to_friend(item: Item) -> Friend:
         created_at=item["created_at"],
         updated_at=item["updated_at"],
         request=item["request"],
+        # Rows from before registrations were counted do not say.
+        registered_by=item.get("registered_by"),
     )
 
 

@@ -36,6 +36,7 @@ from chalicelib.gateways.dynamodb import (
     to_friend,
     to_queue,
 )
+from chalicelib.gateways.friend_counts import count_down
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import Claim, LeaseLost, StaleVersion
 
@@ -198,9 +199,9 @@ class DynamoOperationStore:
             for identity in identities_of(to_friend(row).contact):
                 # A claim that is another's by now stays.
                 self._table.transact([self._give_up(identity, friend)])
-            if not self._table.transact(
-                [self._forget(friend, owner), self._done(operation, owner)]
-            ):
+            end = [self._forget(friend, owner), self._done(operation, owner)]
+            end += count_down(self._table, friend, operation.finished_at or operation.created_at)
+            if not self._table.transact(end):
                 return
         found = self.find(friend, operation.id)
         if found is None or not found.status.is_final:

@@ -24,6 +24,7 @@ from chalicelib.domain.errors import (
     UpstreamUnreachable,
 )
 from chalicelib.domain.fields import NewFriend, merge_contact
+from chalicelib.domain.friend_limits import FriendLimits
 from chalicelib.domain.model import (
     Friend,
     FriendPage,
@@ -70,6 +71,7 @@ class Friends:
     provisioner: Provisioner
     workspace: Workspace
     cluster_names: tuple[str, ...]
+    limits: FriendLimits
     now: Callable[[], datetime]
 
     def list_page(self, principal: Principal, *, limit: int, after: str | None) -> FriendPage:
@@ -114,14 +116,15 @@ class Friends:
         """Record a friend, then provision their namespace and write their profile.
 
         request identifies this very POST, if it can be repeated: a repeat after a crash takes up
-        what the first try recorded. Raises Conflict for a taken name or a foreign namespace; then
-        nothing was recorded. What an upstream could not do is pending, never lost.
+        what the first try recorded. Raises Conflict for a taken name, a foreign namespace or one
+        friend too many; then nothing was recorded. What an upstream could not do is pending, never
+        lost.
         """
-        friend = self._build_friend(new, request)
+        friend = self._build_friend(principal, new, request)
         friendship = self._first_friendship(principal, friend)
         try:
             unreachable = self._require_free_namespace(friend, deadline)
-            self.store.create(friend, friendship)
+            self.store.create(friend, friendship, self.limits)
         except Conflict as conflict:
             friend = self._recorded_by(principal, friend, friendship, conflict)
             return self._converge(friend, partial(self.provisioner.provision, friend, deadline))
@@ -172,7 +175,7 @@ class Friends:
     def _statuses_of(self, principal: Principal) -> Mapping[str, FriendshipStatus]:
         return {} if principal.agent_id is None else self.store.statuses_of(principal.agent_id)
 
-    def _build_friend(self, new: NewFriend, request: str | None) -> Friend:
+    def _build_friend(self, principal: Principal, new: NewFriend, request: str | None) -> Friend:
         created_at = timestamp(self.now())
         return Friend(
             id=new.id,
@@ -185,6 +188,7 @@ class Friends:
             created_at=created_at,
             updated_at=created_at,
             request=request,
+            registered_by=principal.agent_id,
         )
 
     def _first_friendship(self, principal: Principal, friend: Friend) -> Friendship | None:
@@ -208,7 +212,7 @@ class Friends:
             return self.access.load(principal, friend.id).friend
         if recorded is not None and conflict.code == NAMESPACE_NOT_OURS:
             # The namespace is a recorded friend's: the store names every name that is taken.
-            self.store.create(friend, friendship)
+            self.store.create(friend, friendship, self.limits)
             return friend
         raise conflict
 

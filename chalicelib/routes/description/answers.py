@@ -105,7 +105,10 @@ ANSWERS: Final[Mapping[str, Answers]] = {
             TABLE,
             STAYING,
             NAMESPACE,
-            {403: ("relationship_required",), 409: ("id_taken", "platform_id_taken")},
+            {
+                403: ("relationship_required",),
+                409: ("id_taken", "platform_id_taken", "too_many_friends"),
+            },
         ),
     ),
     "get_friend": Answers(
