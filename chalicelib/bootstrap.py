@@ -122,6 +122,7 @@ def wire(
         now=now,
         requests=Throttle(settings.requests_per_second, now),
         guesses=Throttle(settings.requests_per_second / 5, now),
+        gateway_path=settings.gateway_path,
     )
     follower = Follower(operations, clusters, now, sleep)
     teardown = Teardown(store, operations, publisher, clusters, workspace, now, sleep)

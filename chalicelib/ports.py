@@ -19,13 +19,13 @@ from chalicelib.domain.model import (
     FriendPage,
     FriendRecord,
     Friendship,
-    FriendshipStatus,
     Identity,
     JsonObject,
     Lease,
     NameClaim,
     Phase,
     Queue,
+    Relationship,
 )
 from chalicelib.domain.operations import Operation
 from chalicelib.domain.tokens import TokenRecord
@@ -50,8 +50,17 @@ class FriendStore(Protocol):
     def find_owner(self, identity: Identity) -> str | None:
         """Return the id of the friend that owns the identity, or None. One point read."""
 
-    def statuses_of(self, agent_id: str) -> Mapping[str, FriendshipStatus]:
-        """Return what the agent is to each friend that it knows, by the friends' uids."""
+    def relationships_of(self, agent_id: str) -> Sequence[Relationship]:
+        """Return what the agent is to each friend that it knows, by the friends' ids.
+
+        Reads an index that follows the writes by milliseconds.
+        """
+
+    def load_friends(self, friend_ids: Sequence[str]) -> list[Friend]:
+        """Return those of up to 100 friends that there are, in no order. One call.
+
+        A friend whose row is damaged is left out.
+        """
 
     def create(
         self, friend: Friend, friendship: Friendship | None, limits: FriendLimits | None = None

@@ -117,6 +117,18 @@ class Friendship:
 
 
 @dataclass(frozen=True)
+class Relationship:
+    """What an agent is to one of the friends that it knows, as an index shows it.
+
+    uid is of the registration that it is about.
+    """
+
+    friend_id: str
+    uid: str
+    status: FriendshipStatus
+
+
+@dataclass(frozen=True)
 class Lease:
     """The sole right to work on something for a while: a friend's operations, a name, a pass.
 

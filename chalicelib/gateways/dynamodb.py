@@ -10,7 +10,7 @@ The index "friends" lists what the reconciler compares with the world, by list_p
 FRIENDS, EXPOSURES, CLAIMS, and WATCHED for operations; list_sk starts with the friend's id.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -30,6 +30,7 @@ from chalicelib.domain.model import (
     Phase,
     Platform,
     Queue,
+    Relationship,
 )
 from chalicelib.domain.ownership import friend_not_found
 from chalicelib.domain.timestamps import moment_of
@@ -95,14 +96,22 @@ class DynamoFriendStore:
         claim = self._table.get(identity_pk(identity), CLAIM)
         return None if claim is None else str(claim["friend_id"])
 
-    def statuses_of(self, agent_id: str) -> Mapping[str, FriendshipStatus]:
+    def relationships_of(self, agent_id: str) -> list[Relationship]:
         """See FriendStore."""
         items = self._table.query(
             IndexName=AGENT_INDEX,
             KeyConditionExpression="agent_pk = :agent",
             ExpressionAttributeValues=to_item({":agent": f"{_AGENT_PREFIX}{agent_id}"}),
         )
-        return {item["uid"]: FriendshipStatus(item["status"]) for item in items}
+        return [
+            Relationship(each["agent_sk"], each["uid"], FriendshipStatus(each["status"]))
+            for each in items
+        ]
+
+    def load_friends(self, friend_ids: Sequence[str]) -> list[Friend]:
+        """See FriendStore."""
+        rows = self._table.get_many([(friend_pk(each), PROFILE) for each in friend_ids])
+        return list(sound_in(to_friend, rows))
 
     def create(
         self, friend: Friend, friendship: Friendship | None, limits: FriendLimits | None = None

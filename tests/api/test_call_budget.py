@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.model import Friendship, FriendshipStatus
+from chalicelib.gateways.aws import AwsClients
+from chalicelib.gateways.dynamodb import DynamoFriendStore
+from chalicelib.gateways.table import Table
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests.aws_double import AwsDouble
 from tests.cluster_client import ClusterClient, create_deployment, create_pod, wait_until
-from tests.factories import AGENT_TOKEN, create_friend_body
-from tests.harness import Api, configure_domain
+from tests.factories import AGENT_TOKEN, OTHER_AGENT_TOKEN, create_friend, create_friend_body
+from tests.harness import TABLE, Api, configure_domain
 from tests.manifests import (
     create_config_map_manifest,
     create_deployment_manifest,
@@ -34,6 +38,8 @@ FIVE = [
     create_deployment_manifest("api"),
     create_job_manifest(),
 ]
+
+ACTIVE, BLOCKED = FriendshipStatus.ACTIVE, FriendshipStatus.BLOCKED
 
 Call = Callable[[Api], Any]
 
@@ -163,6 +169,60 @@ def test_a_warm_request_costs_what_the_table_says(
     dynamodb, s3, secrets, lambdas = map(aws.requests.count, services)
     in_cluster, in_dns = len(kube.requests), len(cloudflare.requests)
     assert (dynamodb, in_cluster, s3, secrets, lambdas, in_dns) == budget
+
+
+ANOTHER_AGENTS = {"token": OTHER_AGENT_TOKEN}
+# What lists cost by how many friends there are, and by whom they are out of whose bounds.
+LISTS: dict[str, tuple[dict[str, str], Call, int]] = {
+    # The relationships alone.
+    "an agent without friends, where relationships are required": (
+        {"REQUIRE_RELATIONSHIP": "true"},
+        lambda api: api.get("/api/friends?limit=1", **ANOTHER_AGENTS),
+        1,
+    ),
+    "the same, without limit": (
+        {"REQUIRE_RELATIONSHIP": "true"},
+        lambda api: api.get("/api/friends", **ANOTHER_AGENTS),
+        1,
+    ),
+    "an agent with 400, one on a page": (
+        {"REQUIRE_RELATIONSHIP": "true"},
+        lambda api: api.get("/api/friends?limit=1", token=AGENT_TOKEN),
+        2,
+    ),
+    "an agent with 400, all at once": (
+        {"REQUIRE_RELATIONSHIP": "true"},
+        lambda api: api.get("/api/friends", token=AGENT_TOKEN),
+        5,
+    ),
+    "an agent that 400 have blocked": (
+        {},
+        lambda api: api.get("/api/friends?limit=1", **ANOTHER_AGENTS),
+        4,
+    ),
+    "an admin": ({}, lambda api: api.get("/api/friends?limit=1"), 1),
+}
+
+
+@pytest.mark.case("M3")
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_friends_costs_what_the_table_says_however_many_there_are(
+    aws: AwsDouble, backend: None, name: str
+) -> None:
+    environment, call, budget = LISTS[name]
+    table = Table(AwsClients(), TABLE)
+    store = DynamoFriendStore(table)
+    for number in range(400):
+        friend = create_friend(id=f"friend{number:03}", uid=str(number))
+        store.create(friend, Friendship("mochi", friend.id, ACTIVE, friend.created_at))
+        if not environment:
+            blocked = Friendship("tofu", friend.id, BLOCKED, friend.created_at)
+            store.put_friendship(friend, blocked)
+    api = Api(environment)
+    assert api.get("/api/health").status == 200
+    aws.requests.clear()
+    assert call(api).status == 200
+    assert aws.requests.count("dynamodb") == budget
 
 
 def create_api(cloudflare: CloudflareDouble) -> Api:
