@@ -5,6 +5,7 @@ FRIEND#alice             PROFILE          the friend and the line of its operati
 FRIEND#alice             AGENT#mochi      a friendship; indexed by agent_pk, agent_sk
 FRIEND#alice             EXPOSURE#my-app  what is exposed (see exposures)
 IDENTITY#discord#<id>    CLAIM            who owns a platform id
+COUNTER#friends          mochi, ALL       how many friends there are (see friend_counts)
 
 The index "friends" lists what the reconciler compares with the world, by list_pk and list_sk:
 FRIENDS, EXPOSURES, CLAIMS, and WATCHED for operations; list_sk starts with the friend's id.
