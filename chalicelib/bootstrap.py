@@ -121,6 +121,7 @@ def wire(
             provisioner=provisioner,
             workspace=workspace,
             cluster_names=settings.cluster_names,
+            limits=settings.friend_limits,
             now=now,
         ),
         namespaces=Namespaces(clusters),
@@ -131,6 +132,7 @@ def wire(
         now=now,
         requests=Throttle(settings.requests_per_second, now),
         guesses=Throttle(settings.requests_per_second / 5, now),
+        gateway_path=settings.gateway_path,
     )
     follower = Follower(operations, clusters, now, sleep)
     teardown = Teardown(store, operations, converger, clusters, workspace, now, sleep)

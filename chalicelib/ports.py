@@ -14,6 +14,7 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
 from chalicelib.domain.errors import UpstreamFailed
 from chalicelib.domain.evidence import RemovedExposure, Tombstone
+from chalicelib.domain.friend_limits import FriendCount, FriendLimits
 from chalicelib.domain.kinds import Kind, ObjectRef
 from chalicelib.domain.model import (
     DamagedRow,
@@ -22,13 +23,13 @@ from chalicelib.domain.model import (
     FriendPage,
     FriendRecord,
     Friendship,
-    FriendshipStatus,
     Identity,
     JsonObject,
     Lease,
     NameClaim,
     Phase,
     Queue,
+    Relationship,
 )
 from chalicelib.domain.operations import Operation
 from chalicelib.domain.tokens import TokenRecord
@@ -53,20 +54,32 @@ class FriendStore(Protocol):
     def find_owner(self, identity: Identity) -> str | None:
         """Return the id of the friend that owns the identity, or None. One point read."""
 
-    def statuses_of(self, agent_id: str) -> Mapping[str, FriendshipStatus]:
-        """Return what the agent is to each friend that it knows, by the friends' uids."""
+    def relationships_of(self, agent_id: str) -> Sequence[Relationship]:
+        """Return what the agent is to each friend that it knows, by the friends' ids.
 
-    def create(self, friend: Friend, friendship: Friendship | None) -> None:
-        """Record a new friend, its claims and its first friendship: all of them, or none.
+        Reads an index that follows the writes by milliseconds.
+        """
 
-        Raises Conflict, with a fault for each taken name, unless they are taken by this very
-        registration (same uid), so that a second call is safe.
+    def load_friends(self, friend_ids: Sequence[str]) -> list[Friend]:
+        """Return those of up to 100 friends that there are, in no order. One call.
+
+        A friend whose row is damaged is left out.
+        """
+
+    def create(
+        self, friend: Friend, friendship: Friendship | None, limits: FriendLimits | None = None
+    ) -> None:
+        """Record a new friend, its claims and its first friendship, and count it: all, or nothing.
+
+        Raises Conflict: with a fault for each taken name, or too_many_friends; but not where this
+        very registration (same uid) is recorded, so that a second call is safe.
         """
 
     def update_contact(self, before: Friend, after: Friend) -> None:
         """Replace before's contact by after's and move its claims: all of it, or nothing.
 
-        Raises StaleVersion when the row is no longer at before's version, and Conflict when a
+        A claim to be dropped that is another friend's by now stays. Raises StaleVersion when the
+        row neither was at before's version nor says all of after's contact, and Conflict when a
         platform id belongs to another friend.
         """
 
@@ -79,7 +92,8 @@ class FriendStore(Protocol):
     def claim_identities(self, friend: Friend) -> None:
         """Claim the friend's platform ids where that was lost. Safe to repeat.
 
-        Raises Conflict, naming those that are others' by now, and StaleVersion.
+        Raises Conflict, naming those that are others' by now, when the rest is claimed; and
+        StaleVersion.
         """
 
     def put_friendship(self, friend: Friend, friendship: Friendship) -> None:
@@ -262,6 +276,15 @@ class Inventory(Protocol):
     ) -> list[Watched]:
         """Return the operations that are being watched, of one friend or of all."""
 
+    def friend_counts(self) -> list[FriendCount]:
+        """Return how many friends are counted, of each agent and in all: as it is, not by index."""
+
+    def correct_count(self, of: str, seen: FriendCount | None, *, friends: int, at: str) -> bool:
+        """Have a count say this, unless it has changed since it was seen (None: absent).
+
+        at is the time, ISO 8601, UTC. Safe to repeat. Tells whether it says this now.
+        """
+
     def drop(self, claim: NameClaim, now: float) -> bool:
         """Delete a claim, if it is still this registration's and nobody is at work on it.
 
@@ -373,7 +396,8 @@ class StoredAnswer:
 class KeyClaim:
     """The first answer to a key's request; without one, the key is the claimer's.
 
-    is_repeat says that another attempt had it and died.
+    is_repeat says that an attempt had it before: one that died, or this one, whose claim was sent
+    twice. Its work may be there.
     """
 
     answer: StoredAnswer | None = None

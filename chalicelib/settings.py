@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 from chalicelib.domain.dns import Domain
 from chalicelib.domain.domains import parse_domains
+from chalicelib.domain.friend_limits import FriendLimits
 from chalicelib.domain.namespace import ClusterLayout
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_COUNT: Final = re.compile(r"[1-9][0-9]{0,3}")
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,4}")
+_PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~-]+|\{apiId\}))*")
 _URL: Final = re.compile(r"[a-z]+://[\x21-\x7e]+")
 _NOT_IN_BASE_URLS: Final = re.compile(r"[@?#\\]")
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -28,6 +30,9 @@ class Settings:
 
     domains may be empty: then nothing can be exposed. Its first is the default domain.
     requests_per_second is what one token may send to one instance of the API's function.
+    gateway_path is for what stands in for API Gateway: what its URLs have before the stage, which
+    its events do not tell; {apiId} in it is the API's id.
+    friend_limits bound how many friends are registered; those that are there already stay.
     """
 
     table_name: str
@@ -41,6 +46,8 @@ class Settings:
     allow_loopback_cluster: bool
     require_relationship: bool
     requests_per_second: int
+    friend_limits: FriendLimits
+    gateway_path: str
     log_level: str
     domains: tuple[Domain, ...]
     cloudflare_secret: str
@@ -65,7 +72,12 @@ class Settings:
             reconcile_function=env.get("AWS_LAMBDA_FUNCTION_NAME", "reconcile"),
             allow_loopback_cluster=_flag(env, "ALLOW_LOOPBACK_CLUSTER"),
             require_relationship=_flag(env, "REQUIRE_RELATIONSHIP"),
-            requests_per_second=_count(env, "REQUESTS_PER_SECOND", "5"),
+            requests_per_second=_count(env, "REQUESTS_PER_SECOND", "5", most=9999),
+            friend_limits=FriendLimits(
+                per_agent=_count(env, "FRIENDS_PER_AGENT", "25", most=10_000),
+                in_all=_count(env, "FRIENDS_MOST", "1000", most=10_000),
+            ),
+            gateway_path=_gateway_path(env),
             log_level=_choice(env, "LOG_LEVEL", _LEVELS, "INFO"),
             domains=_domains(env),
             cloudflare_secret=env.get("CLOUDFLARE_SECRET", "friends/cloudflare"),
@@ -100,12 +112,20 @@ def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...], default
     return value
 
 
-def _count(env: Mapping[str, str], name: str, default: str) -> int:
+def _count(env: Mapping[str, str], name: str, default: str, *, most: int) -> int:
     value = env.get(name) or default
-    if not _COUNT.fullmatch(value):
-        msg = f"{name} must be a whole number from 1 to 9999."
+    if not _COUNT.fullmatch(value) or int(value) > most:
+        msg = f"{name} must be a whole number from 1 to {most}."
         raise SettingsError(msg)
     return int(value)
+
+
+def _gateway_path(env: Mapping[str, str]) -> str:
+    value = env.get("GATEWAY_PATH", "")
+    if not _PATH.fullmatch(value):
+        msg = "GATEWAY_PATH must be a path such as /_aws/execute-api/{apiId}, or be left out."
+        raise SettingsError(msg)
+    return value
 
 
 def _name(env: Mapping[str, str], name: str, default: str) -> str:

@@ -24,7 +24,7 @@ from chalicelib.routes.table import ROUTES
 from chalicelib.settings import Settings
 from infra.local.cloudflare import CloudflareDouble
 from tests import canaries, factories
-from tests.described import ApiAnswer, require_described
+from tests.described import STAGE, ApiAnswer, require_described
 from tests.policies import acting_as
 
 ROOT = Path(__file__).parent.parent
@@ -198,9 +198,9 @@ def build_event(
         "requestContext": {
             "resourcePath": template,
             "httpMethod": method,
-            "path": f"/test{path}",
+            "path": f"{STAGE}{path}",
             "requestId": str(uuid.uuid4()),
-            "stage": "test",
+            "stage": STAGE.strip("/"),
         },
         "body": text,
         "isBase64Encoded": is_base64,
@@ -208,10 +208,13 @@ def build_event(
 
 
 def match_route(path: str) -> tuple[str, dict[str, str]]:
-    """Return the route's template and its path parameters, as API Gateway decodes them."""
+    """Return the route's template and its path parameters, as API Gateway decodes them.
+
+    To it a path with a slash at its end is the same.
+    """
     for template in dict.fromkeys(route.path for route in ROUTES):
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template)
-        if match := re.fullmatch(pattern, path, re.DOTALL):
+        if match := re.fullmatch(f"{pattern}/?", path, re.DOTALL):
             return template, match.groupdict()
     message = f"no route for {path!r}"
     raise LookupError(message)

@@ -14,6 +14,7 @@ from typing import Final
 from chalicelib.domain import kinds
 from chalicelib.domain.claims import claims_of
 from chalicelib.domain.dns import OWNER_PREFIX
+from chalicelib.domain.friend_limits import count_friends
 from chalicelib.domain.ingress_routes import build_ingress_route
 from chalicelib.domain.model import Exposure, FriendRecord, JsonObject, NameClaim, Phase
 from chalicelib.domain.namespace import (
@@ -49,8 +50,18 @@ def find_problems(seen: Observed) -> Problems:
     problems = Problems()
     for record in seen.records.values():
         problems.lost += _missing(seen, record)
+    problems.lost += _miscounted(seen)
     problems.leaked += _unwanted(seen)
     return problems
+
+
+def _miscounted(seen: Observed) -> Iterator[str]:
+    wanted = count_friends(each.friend for each in seen.records.values())
+    rows = [each for each in seen.items if each["pk"] == "COUNTER#friends"]
+    counted = {each["sk"]: int(each["friends"]) for each in rows}
+    for of in sorted(wanted.keys() | counted.keys()):
+        if counted.get(of, 0) != wanted[of]:
+            yield f"{wanted[of] - counted.get(of, 0)} in the count of friends of {of}"
 
 
 def _missing(seen: Observed, record: FriendRecord) -> Iterator[str]:

@@ -28,8 +28,12 @@ _PHONE: Final = re.compile(r"\+[1-9](?:[ .-]?\(?[0-9]\)?){6,14}")
 _PHONE_PUNCTUATION: Final = str.maketrans("", "", " -.()")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _JID: Final = re.compile(r"([1-9][0-9]{6,14})@(?:s\.whatsapp\.net|c\.us)")
-_SIGNAL: Final = re.compile(f"{_PHONE.pattern}|{_UUID.pattern}")
-_WHATSAPP: Final = re.compile(f"{_PHONE.pattern}|{_JID.pattern}")
+# WhatsApp's name for an account whose phone number is not told: digits that are no phone number.
+_LID: Final = re.compile(r"[1-9][0-9]{5,19}@lid")
+# A nickname, and a number without needless zeros behind it (libsignal, rust/usernames).
+_USERNAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,31}\.(?:0[1-9]|[1-9][0-9]{1,18})")
+_SIGNAL: Final = re.compile(f"{_PHONE.pattern}|{_UUID.pattern}|{_USERNAME.pattern}")
+_WHATSAPP: Final = re.compile(f"{_PHONE.pattern}|{_JID.pattern}|{_LID.pattern}")
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def parse_new_friend(body: JsonObject, cluster_names: Sequence[str]) -> NewFrien
 
 
 def parse_contact_changes(body: JsonObject) -> JsonObject:
-    """Return the contact fields that the body sets; None clears one.
+    """Return the contact fields that the body sets; null and an empty text clear one, as None.
 
     Raises InvalidInput with every fault; the body must name at least one field.
     """
@@ -128,7 +132,8 @@ def identities_of(contact: Contact) -> tuple[Identity, ...]:
 def parse_identity(platform: Platform, value: str) -> Identity:
     """Return the canonical identity behind a platform id as a client writes it.
 
-    A phone number's punctuation, a UUID's case and a JID's server do not make another person.
+    A phone number's punctuation, a UUID's or username's case and a phone's JID do not make another
+    person. A JID of @lid is a person of its own: nobody but WhatsApp knows whose phone it is.
     Raises InvalidInput when the value is no id on the platform.
     """
     if fault := PLATFORM_IDS[platform].fault_of(value):
@@ -137,7 +142,9 @@ def parse_identity(platform: Platform, value: str) -> Identity:
         return Identity(platform, value)
     if jid := _JID.fullmatch(value):
         return Identity(platform, f"+{jid[1]}")
-    if _UUID.fullmatch(value):
+    if _LID.fullmatch(value):
+        return Identity(platform, value)
+    if _UUID.fullmatch(value) or _USERNAME.fullmatch(value):
         return Identity(platform, value.lower())
     return Identity(platform, value.translate(_PHONE_PUNCTUATION))
 
@@ -163,7 +170,8 @@ def names_taken(names: Sequence[str]) -> Conflict:
 
 def _contact_values(body: JsonObject) -> JsonObject:
     names = (each.name for each in CONTACT_CHANGES)
-    values: JsonObject = {name: body[name] for name in names if name in body}
+    # An empty text clears a field, where that is let through.
+    values: JsonObject = {name: body[name] or None for name in names if name in body}
     if values.get("preferred_channel") is not None:
         values["preferred_channel"] = Platform(values["preferred_channel"])
     return values
@@ -176,13 +184,16 @@ def _discord_fault(value: str) -> str | None:
 def _signal_fault(value: str) -> str | None:
     if _SIGNAL.fullmatch(value):
         return None
-    return "must be a phone number such as +1 555 010 0199, or a UUID."
+    return "must be a phone number such as +1 555 010 0199, a UUID, or a username such as name.01."
 
 
 def _whatsapp_fault(value: str) -> str | None:
     if _WHATSAPP.fullmatch(value):
         return None
-    return "must be a phone number such as +1 555 010 0199, or a JID such as N@s.whatsapp.net."
+    return (
+        "must be a phone number such as +1 555 010 0199, or a JID such as N@s.whatsapp.net or "
+        "N@lid."
+    )
 
 
 def _require_reachable(contact: Contact) -> None:
@@ -221,7 +232,7 @@ _REACHES: Final = (
     Field(
         "signal",
         PLATFORM_IDS[Platform.SIGNAL],
-        "A phone number (E.164, punctuated or not) or UUID.",
+        "A phone number (E.164, punctuated or not), a UUID, or a username.",
     ),
     Field("whatsapp", PLATFORM_IDS[Platform.WHATSAPP], "A phone number, or a JID."),
     Field(
@@ -238,7 +249,7 @@ NEW_FRIEND: Final = (
 )
 CONTACT_CHANGES: Final = (
     Field("display_name", DISPLAY_NAME, _DISPLAY_NAME_MEANS, nullable=False),
-    *_REACHES,
+    *(replace(each, is_clearable=True) for each in _REACHES),
 )
 FRIENDSHIP: Final = (
     Field(

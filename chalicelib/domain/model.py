@@ -84,8 +84,8 @@ class Friend:
 
     uid is new for every registration, so that a re-registered id inherits nothing. version grows
     by one with every change of the friend; an apply, and the lease it runs under, do not count.
-    request is the idempotency record of the POST that made
-    the row: the same request, tried again after a crash, recognises its own work.
+    request is the idempotency record of the POST that made the row: the same request, tried again
+    after a crash, recognises its own work. registered_by is the agent that sent it, or None.
     """
 
     id: str
@@ -98,6 +98,7 @@ class Friend:
     created_at: str
     updated_at: str
     request: str | None = None
+    registered_by: str | None = None
 
     @property
     def namespace(self) -> str:
@@ -113,6 +114,18 @@ class Friendship:
     friend_id: str
     status: FriendshipStatus
     created_at: str
+
+
+@dataclass(frozen=True)
+class Relationship:
+    """What an agent is to one of the friends that it knows, as an index shows it.
+
+    uid is of the registration that it is about.
+    """
+
+    friend_id: str
+    uid: str
+    status: FriendshipStatus
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,13 @@ class Ok(TypedDict):
     ok: Literal[True]
 
 
+class Health(Ok):
+    """It is awake."""
+
+    status: Literal["healthy"]
+    timestamp: Time
+
+
 class RehearsedRemoval(Ok):
     """It would be gone."""
 

@@ -31,7 +31,10 @@ from chalicelib.gateways.dynamodb import (
 from chalicelib.gateways.table import ConditionFailed, Item, Table
 from chalicelib.ports import LeaseLost, StaleVersion
 
-_IS_FREE: Final = "(attribute_not_exists(lease_until) OR lease_until <= :now)"
+# The same lease again: botocore repeats a call whose answer was lost.
+_IS_FREE: Final = (
+    "(attribute_not_exists(lease_until) OR lease_until <= :now OR lease_owner = :owner)"
+)
 _IS_OURS: Final = "uid = :uid AND exposure = :exposure"
 _BUSY_SECONDS: Final = 5
 REMOVED_PREFIX: Final = "REMOVED#"
@@ -47,7 +50,12 @@ class DynamoExposureStore:
 
     def claim(self, friend: Friend, exposure: Exposure, lease: Lease, now: float) -> None:
         """See ExposureStore."""
-        values = {":uid": exposure.uid, ":exposure": exposure.name, ":now": int(now)}
+        values = {
+            ":uid": exposure.uid,
+            ":exposure": exposure.name,
+            ":now": int(now),
+            ":owner": lease.owner,
+        }
         host = self._table.update_action(
             host_pk(exposure.hostname),
             CLAIM,
@@ -99,9 +107,7 @@ class DynamoExposureStore:
         take = self._table.update_action(
             host_pk(exposure.hostname),
             CLAIM,
-            # The same lease again: botocore repeats a call whose answer was lost.
-            when=f"{_IS_OURS} AND attribute_not_exists(expires_at)"
-            f" AND ({_IS_FREE} OR lease_owner = :owner)",
+            when=f"{_IS_OURS} AND attribute_not_exists(expires_at) AND {_IS_FREE}",
             values={
                 ":uid": exposure.uid,
                 ":exposure": exposure.name,

@@ -7,6 +7,7 @@ RECONCILE    PASS    lease_owner, lease_until of the pass that is under way
 from typing import Final
 
 from chalicelib.domain.evidence import RemovedExposure, Tombstone
+from chalicelib.domain.friend_limits import FriendCount
 from chalicelib.domain.model import DamagedRow, Exposure, FriendRecord, Lease, NameClaim
 from chalicelib.domain.tiers import TIERS
 from chalicelib.domain.timestamps import moment_of
@@ -23,6 +24,7 @@ from chalicelib.gateways.dynamodb import (
     to_queue,
 )
 from chalicelib.gateways.exposures import REMOVED_PREFIX, host_pk, removed_sk
+from chalicelib.gateways.friend_counts import correct_count, read_counts
 from chalicelib.gateways.operations import ALL_TOMBSTONES, ALL_WATCHED
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import Claims, Watched
@@ -69,6 +71,14 @@ class DynamoInventory:
     ) -> list[Watched]:
         """See Inventory."""
         return list(sound_in(_to_watched, self._list(ALL_WATCHED, friend_id), damaged))
+
+    def friend_counts(self) -> list[FriendCount]:
+        """See Inventory."""
+        return read_counts(self._table)
+
+    def correct_count(self, of: str, seen: FriendCount | None, *, friends: int, at: str) -> bool:
+        """See Inventory."""
+        return correct_count(self._table, of, seen, friends=friends, at=at)
 
     def drop(self, claim: NameClaim, now: float) -> bool:
         """See Inventory."""

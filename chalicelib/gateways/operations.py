@@ -37,6 +37,7 @@ from chalicelib.gateways.dynamodb import (
     to_friend,
     to_queue,
 )
+from chalicelib.gateways.friend_counts import count_down
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import Claim, LeaseLost, StaleVersion
 
@@ -208,6 +209,7 @@ class DynamoOperationStore:
                 self._done(operation, owner),
                 self._bury(friend, operation),
             ]
+            end += count_down(self._table, friend, operation.finished_at or operation.created_at)
             if not self._table.transact(end):
                 return
         found = self.find(friend, operation.id)

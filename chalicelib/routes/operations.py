@@ -204,7 +204,7 @@ def _answer(request: Request, operation: Operation) -> Answer:
 
 def _accepted(request: Request, operation: Operation) -> Answer:
     path = operation_path(operation.friend_id, operation.id)
-    headers = {"Location": request.reference_to(path), "Retry-After": "2"}
+    headers = {"Location": path, "Retry-After": "2"}
     if RESPOND_ASYNC in request.get(PREFER):
         headers["Preference-Applied"] = RESPOND_ASYNC
     body: shown_work.Accepted = {"ok": True, "operation": present_operation(operation)}

@@ -17,6 +17,7 @@ from chalicelib.services.operations import Operations
 class Services:
     """The services and ports that the routes use. now is the current time, UTC.
 
+    gateway_path is what the gateway's URLs have before what its events tell of them (settings).
     requests throttles tokens, by their ids; guesses throttles addresses that send no valid one.
     """
 
@@ -30,3 +31,4 @@ class Services:
     now: Callable[[], datetime]
     requests: Throttle
     guesses: Throttle
+    gateway_path: str = ""

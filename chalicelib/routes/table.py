@@ -15,6 +15,7 @@ from chalicelib.routes.declarations import (
     FRIEND_ID,
     IDEMPOTENCY_KEY,
     IF_MATCH,
+    IF_NONE_MATCH,
     PREFER,
 )
 from chalicelib.routes.http import Answer, Request
@@ -62,9 +63,9 @@ _OPERATIONS: Final = f"{_FRIEND}/operations"
 _AGENT: Final = f"{_FRIEND}/agents/{{agent_id}}"
 
 ROUTES: Final = (
-    Route("GET", "/api/health", reference.health, Access.PUBLIC),
-    Route("GET", "/api/openapi.json", reference.openapi, Access.PUBLIC),
-    Route("GET", "/api/docs", reference.docs, Access.PUBLIC),
+    Route("GET", "/api/health", reference.health, Access.PUBLIC, takes=(IF_NONE_MATCH,)),
+    Route("GET", "/api/openapi.json", reference.openapi, Access.PUBLIC, takes=(IF_NONE_MATCH,)),
+    Route("GET", "/api/docs", reference.docs, Access.PUBLIC, takes=(IF_NONE_MATCH,)),
     Route(
         "GET",
         "/api/friends",
@@ -95,6 +96,13 @@ ROUTES: Final = (
         operations.delete_friend,
         Access.FRIEND,
         takes=(FRIEND_ID, operations.CONFIRM, DRY_RUN, PREFER),
+    ),
+    Route(
+        "GET",
+        f"{_FRIEND}/agents",
+        friends.list_friendships,
+        Access.FRIEND,
+        takes=(FRIEND_ID,),
     ),
     Route(
         "PUT",

@@ -12,11 +12,12 @@ A clean pass writes nothing but its own lease. What could not be read is left al
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from chalicelib.domain.deadline import Deadline
+from chalicelib.domain.friend_limits import FriendCount, count_friends
 from chalicelib.domain.model import (
     DamagedRow,
     Exposure,
@@ -35,6 +36,7 @@ from chalicelib.domain.reconciliation import (
     chunks_of,
     damaged_row,
 )
+from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import (
     Dispatcher,
     Inventory,
@@ -59,6 +61,9 @@ _AT_ONCE: Final = 8
 _ENOUGH_SECONDS: Final = 20.0
 # An invocation is not over before its deadline is: that leaves time for recording how it went.
 _SLACK_SECONDS: Final = 10.0
+_COUNTS: Final = "The counts of friends"
+# An index shows a write within milliseconds; a count that changed later than this ago may be ahead.
+_INDEX_FOLLOWS: Final = timedelta(minutes=1)
 # Of unfinished operations, so many are looked at to tell how old the oldest is.
 _LOOKED_AT: Final = 50
 
@@ -132,7 +137,13 @@ class Reconciler:
     def _run_pass(self, deadline: Deadline, *, dry_run: bool) -> JsonObject:
         with collector_paused():
             damaged: list[DamagedRow] = []
-            here = Pass(deadline, dry_run, self._recorded(damaged), damaged)
+            # Before the friends: what is registered from now on changes a count.
+            findings = Findings()
+            counts = attempt(findings, self.inventory.friend_counts, what=_COUNTS)
+            recorded = self._recorded(damaged)
+            here = Pass(deadline, dry_run, recorded, damaged, findings=findings)
+            if counts is not None:
+                here.attempt(_COUNTS, partial(self._correct_counts, here, counts))
             unfinished = here.attempt("The operations", partial(self._unfinished, here))
             self.comparison.compare(here)
         here.findings.failed += map(damaged_row, here.damaged)
@@ -157,6 +168,28 @@ class Reconciler:
             )
             for each in self.inventory.friends(damaged)
         }
+
+    def _correct_counts(self, here: Pass, counts: Sequence[FriendCount]) -> None:
+        """Have the counts of friends say how many there are.
+
+        The friends are listed by an index that follows the writes: a count that has just changed is
+        left to the next run. So are all of them while there are rows that cannot be read.
+        """
+        if here.damaged:
+            return
+        seen, now = {each.of: each for each in counts}, self.now()
+        wanted = count_friends(each.friend for each in here.friends.values())
+        settled = timestamp(now - _INDEX_FOLLOWS)
+        for of in sorted(seen.keys() | wanted.keys()):
+            found, friends = seen.get(of), wanted[of]
+            counted = found.friends if found else 0
+            if counted == friends or (found and found.changed_at > settled):
+                continue
+            if here.dry_run or self.inventory.correct_count(
+                of, found, friends=friends, at=timestamp(now)
+            ):
+                what = f"count of friends of {of} corrected from {counted} to {friends}"
+                here.findings.repaired.append(Finding(None, what, "counted"))
 
     def _unfinished(self, here: Pass) -> int:
         """Plan what nobody is at work on; return the age of the oldest operation, in seconds."""

@@ -7,14 +7,17 @@ Cloudflare's costs one of DynamoDB's, which counts it.
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 
+from chalicelib.domain.model import Friendship, FriendshipStatus
+from chalicelib.gateways import dynamodb
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests.aws_double import AwsDouble
 from tests.cluster_client import ClusterClient, create_deployment, create_pod, wait_until
-from tests.factories import AGENT_TOKEN, create_friend_body
-from tests.harness import Api, configure_domain
+from tests.factories import AGENT_TOKEN, OTHER_AGENT_TOKEN, create_friend, create_friend_body
+from tests.harness import TABLE, Api, configure_domain
 from tests.manifests import (
     create_config_map_manifest,
     create_deployment_manifest,
@@ -57,8 +60,8 @@ BUDGET: dict[str, tuple[Call, tuple[int, int, int, int, int, int]]] = {
         (1, 0, 0, 0, 0, 0),
     ),
     "delete a friend": (lambda api: api.delete(f"{FRIEND}?confirm=alice"), (2, 0, 0, 0, 1, 0)),
-    # Friends, exposures, claims, watched operations, and the pass's lease twice; a list of each
-    # kind; the profiles; the zone, and its count.
+    # Friends, their counts, exposures, claims, watched operations, and the run's lease twice; a
+    # list of each kind; the profiles; the zone, and its count.
     "reconcile, nothing to do": (lambda api: api.reconcile(), (7, 7, 1, 0, 0, 1)),
     "reconcile one friend, nothing to do": (
         lambda api: api.reconcile({"friend_id": "alice"}),
@@ -179,6 +182,70 @@ def test_a_warm_request_costs_what_the_table_says(
     dynamodb, s3, secrets, lambdas = map(aws.requests.count, services)
     in_cluster, in_dns = len(kube.requests), len(cloudflare.requests)
     assert (dynamodb, in_cluster, s3, secrets, lambdas, in_dns) == budget
+
+
+ANOTHER_AGENTS = {"token": OTHER_AGENT_TOKEN}
+# What lists cost by how many friends there are, and by whom they are out of whose bounds.
+LISTS: dict[str, tuple[dict[str, str], Call, int]] = {
+    # The relationships alone.
+    "an agent without friends, where relationships are required": (
+        {"REQUIRE_RELATIONSHIP": "true"},
+        lambda api: api.get("/api/friends?limit=1", **ANOTHER_AGENTS),
+        1,
+    ),
+    "the same, without limit": (
+        {"REQUIRE_RELATIONSHIP": "true"},
+        lambda api: api.get("/api/friends", **ANOTHER_AGENTS),
+        1,
+    ),
+    "an agent with 400, one on a page": (
+        {"REQUIRE_RELATIONSHIP": "true"},
+        lambda api: api.get("/api/friends?limit=1", token=AGENT_TOKEN),
+        2,
+    ),
+    "an agent with 400, all at once": (
+        {"REQUIRE_RELATIONSHIP": "true"},
+        lambda api: api.get("/api/friends", token=AGENT_TOKEN),
+        5,
+    ),
+    "an agent that 400 have blocked": (
+        {},
+        lambda api: api.get("/api/friends?limit=1", **ANOTHER_AGENTS),
+        4,
+    ),
+    "an admin": ({}, lambda api: api.get("/api/friends?limit=1"), 1),
+}
+
+
+@pytest.mark.case("M3")
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_friends_costs_what_the_table_says_however_many_there_are(
+    aws: AwsDouble, backend: None, name: str
+) -> None:
+    environment, call, budget = LISTS[name]
+    fill_table([*[("mochi", "active")], *([] if environment else [("tofu", "blocked")])])
+    api = Api(environment)
+    assert api.get("/api/health").status == 200
+    aws.requests.clear()
+    assert call(api).status == 200
+    assert aws.requests.count("dynamodb") == budget
+
+
+def fill_table(agents: list[tuple[str, str]]) -> None:
+    """Record 400 friends, each with the same relationships.
+
+    Not by the store: moto copies the whole table for each transaction.
+    """
+    rows: list[Any] = []
+    for number in range(400):
+        friend = create_friend(id=f"friend{number:03}", uid=str(number))
+        rows.append(dynamodb._friend_item(friend))  # noqa: SLF001 - as the store writes it
+        for agent, status in agents:
+            each = Friendship(agent, friend.id, FriendshipStatus(status), friend.created_at)
+            rows.append(dynamodb._friendship_item(friend, each))  # noqa: SLF001 - the same
+    with boto3.resource("dynamodb").Table(TABLE).batch_writer() as batch:
+        for row in rows:
+            batch.put_item(Item=row)
 
 
 def create_api(cloudflare: CloudflareDouble) -> Api:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.dns import Domain
+from chalicelib.domain.friend_limits import FriendLimits
 from chalicelib.settings import Settings, SettingsError
 
 MINIMAL = {
@@ -23,6 +24,7 @@ def test_what_has_a_default_may_be_left_out() -> None:
     assert settings.layout.ingress_namespace == "traefik"
     assert not settings.allow_loopback_cluster
     assert not settings.require_relationship
+    assert settings.friend_limits == FriendLimits(per_agent=25, in_all=1000)
     assert settings.domains == ()
     assert settings.cloudflare_secret == "friends/cloudflare"
     assert settings.cloudflare_url == "https://api.cloudflare.com/client/v4"
@@ -39,11 +41,14 @@ def test_values_are_parsed() -> None:
         | {
             "CLUSTERS": "main, second",
             "REQUIRE_RELATIONSHIP": "true",
+            "FRIENDS_PER_AGENT": "10000",
+            "FRIENDS_MOST": "1",
             "CLUSTER_CIDRS": "203.0.113.0/24,2001:db8::/32",
         }
     )
     assert settings.cluster_names == ("main", "second")
     assert settings.require_relationship
+    assert settings.friend_limits == FriendLimits(per_agent=10_000, in_all=1)
     assert settings.layout.cluster_cidrs == ("203.0.113.0/24", "2001:db8::/32")
 
 
@@ -67,6 +72,8 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("REQUESTS_PER_SECOND", "0"),
         ("REQUESTS_PER_SECOND", "many"),
         ("REQUESTS_PER_SECOND", "10000"),
+        ("FRIENDS_PER_AGENT", "0"),
+        ("FRIENDS_MOST", "10001"),
         ("CLUSTER_CIDRS", "10.0.0.1/8"),
         ("CLUSTER_CIDRS", "everything"),
     ],

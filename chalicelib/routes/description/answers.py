@@ -67,11 +67,24 @@ _OPERATION_LINKS: Final = {
 }
 _ACCEPTED_HEADERS: Final = ("Location", "Retry-After", "Preference-Applied")
 
+# What may be kept, and for how long.
+_KEPT: Final = ("Cache-Control", "ETag", "Vary")
+_NOT_MODIFIED: Final = Reply(304, "The caller has it: If-None-Match names its ETag.", None, _KEPT)
+
 ANSWERS: Final[Mapping[str, Answers]] = {
-    "health": Answers((Reply(200, "It is awake.", shown.Ok),)),
-    "openapi": Answers((Reply(200, "The description.", {"type": "object"}),)),
+    "health": Answers((Reply(200, "It is awake.", shown.Health, _KEPT), _NOT_MODIFIED)),
+    "openapi": Answers((Reply(200, "The description.", {"type": "object"}, _KEPT), _NOT_MODIFIED)),
     "docs": Answers(
-        (Reply(200, "The page.", None, ("Content-Security-Policy", "Referrer-Policy"), (HTML,)),)
+        (
+            Reply(
+                200,
+                "The page.",
+                None,
+                ("Content-Security-Policy", "Referrer-Policy", *_KEPT),
+                (HTML,),
+            ),
+            _NOT_MODIFIED,
+        )
     ),
     "list_friends": Answers(
         (
@@ -105,7 +118,10 @@ ANSWERS: Final[Mapping[str, Answers]] = {
             TABLE,
             STAYING,
             NAMESPACE,
-            {403: ("relationship_required",), 409: ("id_taken", "platform_id_taken")},
+            {
+                403: ("relationship_required",),
+                409: ("id_taken", "platform_id_taken", "too_many_friends"),
+            },
         ),
     ),
     "get_friend": Answers(
@@ -134,6 +150,9 @@ ANSWERS: Final[Mapping[str, Answers]] = {
             ),
         ),
         merge(STALE),
+    ),
+    "list_friendships": Answers(
+        (Reply(200, "What agents are to the friend.", list[shown.Friendship]),)
     ),
     "put_friendship": Answers(
         (

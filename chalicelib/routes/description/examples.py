@@ -3,7 +3,11 @@
 from typing import Any, Final
 
 EXAMPLES: Final[dict[str, Any]] = {
-    "health": {"answers": {"200": {"ok": True}}},
+    "health": {
+        "answers": {
+            "200": {"ok": True, "status": "healthy", "timestamp": "2026-11-27T01:06:02.834011Z"}
+        }
+    },
     "create_friend": {
         "answers": {
             "201": {

@@ -61,8 +61,9 @@ def test_l12_a_clean_pass_costs_its_lists_and_writes_nothing(
         log.clear()
     seam.calls.clear()
     require_quiet(api, seam)
-    # Friends, exposures, claims, watched operations; and the pass's lease, taken and given back.
-    assert seam.calls == {"dynamodb": 6, "cluster": 7, "s3": 1, "cloudflare": 1}
+    # Friends, their counts, exposures, claims, watched operations; and the run's lease, taken and
+    # given back.
+    assert seam.calls == {"dynamodb": 7, "cluster": 7, "s3": 1, "cloudflare": 1}
     assert {each.method for each in (*kube.requests, *cloudflare.requests)} == {"GET"}
     assert all("friend-" not in each.path for each in kube.requests)
 

@@ -158,7 +158,10 @@ def test_a_request_gives_the_lease_back_although_more_is_pending(
 
 def test_what_is_missing_is_skipped(store: DynamoOperationStore, table: Table) -> None:
     accept(store, 2)
-    table.transact([table.delete_action("OPERATIONS#alice", operation_id(FRIEND, 1))])
+    drop = table.delete_action(
+        "OPERATIONS#alice", operation_id(FRIEND, 1), when="uid = :uid", values={":uid": FRIEND.uid}
+    )
+    assert table.transact([drop]) == []
     store.claim("alice", OURS, NOW)
     assert store.start(FRIEND, 1, "ours") is None
     assert store.finish(FRIEND, 1, None, "ours", keep=True)
