@@ -158,6 +158,7 @@ _POD_SECURITY: Final[tuple[Manifest, ...]] = (
     {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]},
     {"seccompProfile": {"type": "Unconfined"}},
     {"seccompProfile": {"type": "Localhost", "localhostProfile": "../x"}},
+    {"seccompProfile": {"type": "Localhost", "localhostProfile": "profiles/web.json"}},
     {"seccompProfile": None},
     {"appArmorProfile": {"type": "Unconfined"}},
     {"seLinuxOptions": {"type": "spc_t"}},

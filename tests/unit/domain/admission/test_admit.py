@@ -84,7 +84,7 @@ def test_a15_every_permitted_field_is_in_some_good_manifest() -> None:
 def fields_in(shape: Any, value: Any) -> Iterator[tuple[str, str]]:
     """Yield each field of a value, with the name of its struct."""
     for each in value if isinstance(value, list) else [value]:
-        inner = vars(shape).get("_shape", shape)
+        inner = vars(shape).get("shape", shape)
         if isinstance(inner, Struct):
             for name, member in each.items():
                 yield inner.name, name
@@ -93,7 +93,7 @@ def fields_in(shape: Any, value: Any) -> Iterator[tuple[str, str]]:
 
 def permitted_fields(shape: Any, seen: set[str]) -> Iterator[tuple[str, str]]:
     """Yield each field that may hold something."""
-    inner = vars(shape).get("_shape", shape)
+    inner = vars(shape).get("shape", shape)
     if isinstance(inner, Struct) and inner.name not in seen:
         seen.add(inner.name)
         for name, member in inner.members.items():
