@@ -30,6 +30,10 @@ _POD_SECURITY: Final = re.compile(
 )
 
 
+IN_PLACE: Final = 'spec.strategy {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}'
+"""What ends an old pod before its successor starts. A live Deployment takes it, unlike Recreate."""
+
+
 @dataclass(frozen=True)
 class Trouble:
     """What is wrong: a stable code, and what to do about it in a sentence or two."""
