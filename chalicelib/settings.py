@@ -15,6 +15,14 @@ _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,3}")
 _URL: Final = re.compile(r"[a-z]+://[\x21-\x7e]+")
 _NOT_IN_BASE_URLS: Final = re.compile(r"[@?#\\]")
+_LABEL_PATTERN: Final = re.compile(r"[A-Za-z0-9*](?:[A-Za-z0-9._/*-]{0,251}[A-Za-z0-9*])?")
+_MOST_LABEL_PATTERNS: Final = 64
+# What Grafana's and Loki's sidecars, Prometheus' operator, the kubelet, Cilium, Flux and add-ons of
+# a cluster select by, or take for their own.
+DEFAULT_RESERVED_LABELS: Final = (
+    "grafana_*,loki_*,prometheus,prometheus_*,prometheus.io/*,monitoring.coreos.com/*,release,"
+    "k8s-app,io.kubernetes.*,io.cilium.*,*.toolkit.fluxcd.io/*,velero.io/*"
+)
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -28,6 +36,7 @@ class Settings:
 
     domains may be empty: then nothing can be exposed. Its first is the default domain.
     requests_per_second is what one token may send to one instance of the API's function.
+    reserved_labels are patterns of the keys that no friend's label may have.
     """
 
     table_name: str
@@ -41,6 +50,7 @@ class Settings:
     allow_loopback_cluster: bool
     require_relationship: bool
     requests_per_second: int
+    reserved_labels: tuple[str, ...]
     log_level: str
     domains: tuple[Domain, ...]
     cloudflare_secret: str
@@ -66,6 +76,7 @@ class Settings:
             allow_loopback_cluster=_flag(env, "ALLOW_LOOPBACK_CLUSTER"),
             require_relationship=_flag(env, "REQUIRE_RELATIONSHIP"),
             requests_per_second=_count(env, "REQUESTS_PER_SECOND", "5"),
+            reserved_labels=_label_patterns(env, "RESERVED_LABELS", DEFAULT_RESERVED_LABELS),
             log_level=_choice(env, "LOG_LEVEL", _LEVELS, "INFO"),
             domains=_domains(env),
             cloudflare_secret=env.get("CLOUDFLARE_SECRET", "friends/cloudflare"),
@@ -122,6 +133,18 @@ def _names(env: Mapping[str, str], name: str, default: str) -> tuple[str, ...]:
         msg = f"{name} must be distinct lower-case DNS labels, separated by commas."
         raise SettingsError(msg)
     return values
+
+
+def _label_patterns(env: Mapping[str, str], name: str, default: str) -> tuple[str, ...]:
+    # Set and empty reserves none.
+    patterns = _split(env.get(name, default))
+    if len(patterns) > _MOST_LABEL_PATTERNS or not all(map(_LABEL_PATTERN.fullmatch, patterns)):
+        msg = (
+            f"{name} must be keys of labels such as release or grafana_*, separated by commas,"
+            f" {_MOST_LABEL_PATTERNS} at most."
+        )
+        raise SettingsError(msg)
+    return patterns
 
 
 def _cidrs(env: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ from chalicelib.services.operations import Operations
 class Services:
     """The services and ports that the routes use. now is the current time, UTC.
 
-    requests throttles tokens, by their ids; guesses throttles addresses that send no valid one.
+    reserved_labels are patterns of the keys that no friend's label may have. requests throttles
+    tokens, by their ids; guesses throttles addresses that send no valid one.
     """
 
     access: Access
@@ -27,6 +28,7 @@ class Services:
     operations: Operations
     tokens: TokenSource
     answers: AnswerStore
+    reserved_labels: tuple[str, ...]
     now: Callable[[], datetime]
     requests: Throttle
     guesses: Throttle

@@ -733,12 +733,13 @@ def test_a_deployments_pods_have_no_deadline(seconds: int) -> None:
 
 @pytest.mark.parametrize("kind", ["containers", "initContainers"])
 def test_b14_a_pod_has_so_many_containers_at_most(kind: str) -> None:
-    tiny = {"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"cpu": "1m", "memory": "1Mi"}}
+    tiny = {"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"cpu": "1m", "memory": "4Mi"}}
     many = [create_container(name=f"c{number}", resources=tiny) for number in range(17)]
     with pytest.raises(Refused) as refusal:
         admit(
             [("", create_deployment_manifest(pod={kind: many}))],
             friend_id="alice",
             tier=TIERS["default"],
+            reserved_labels=(),
         )
     assert f"/spec/template/spec/{kind}" in [each.path for each in refusal.value.faults]
