@@ -216,7 +216,7 @@ _JOBS: Final[Features] = (
     *({"backoffLimit": number} for number in (0, 10)),
     *({"parallelism": number} for number in (0, 2)),
     *({"suspend": value} for value in (True, False)),
-    *({"ttlSecondsAfterFinished": seconds} for seconds in (0, 604_800)),
+    *({"ttlSecondsAfterFinished": seconds} for seconds in (600, 86_400)),
 )
 _CRON_JOBS: Final[Features] = (
     *({"schedule": each} for each in ("*/5 * * * *", "@hourly", "0 9-17/2 1,15 jan-MAR *")),

@@ -316,6 +316,103 @@ def test_a_deployment_may_wait_without_pods() -> None:
     assert faults_of(create_deployment_manifest(replicas=-1)) == ()
 
 
+def job_of(number: int, **fields: Any) -> Manifest:
+    return create_job_manifest(f"job-{number}", **{"backoffLimit": 0, **fields})
+
+
+@pytest.mark.case("M12")
+@pytest.mark.parametrize(
+    ("fields", "most"),
+    [
+        ({"completions": 100, "backoffLimit": 0}, 60),
+        ({"completions": 61, "backoffLimit": 0}, 60),
+        ({"completions": 100}, 58),
+        ({"completions": 59, "backoffLimit": 10}, 50),
+        ({"completions": 55, "backoffLimit": None}, 54),
+        ({"completions": 100, "pod": {"restartPolicy": "OnFailure"}}, 60),
+        ({"completions": 80, "completionMode": "Indexed"}, 58),
+        ({"completions": 10**9}, 58),
+    ],
+)
+def test_c05_a_job_leaves_no_more_pods_than_there_is_room_for(fields: Any, most: int) -> None:
+    manifest = create_job_manifest(**fields)
+    assert_mended(manifest, "/spec/completions")
+    mended = rules.mended(manifest, *faults_of(manifest))
+    assert mended["spec"]["completions"] == most
+    spec = {"job": {key: value for key, value in fields.items() if key != "pod"}}
+    histories = {"successfulJobsHistoryLimit": 0, "failedJobsHistoryLimit": 0}
+    cron_job = create_cron_job_manifest(pod=fields.get("pod"), **spec, **histories)
+    assert_mended(cron_job, "/spec/jobTemplate/spec/completions")
+
+
+@pytest.mark.case("M12")
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"successfulJobsHistoryLimit": 10, "failedJobsHistoryLimit": 10}, (10, 1)),
+        ({"job": {"backoffLimit": 10}, "failedJobsHistoryLimit": 3}, (3, 1)),
+        ({"job": {"completions": 30}}, (0, 0)),
+        ({"job": {"completions": 20, "backoffLimit": 0}, "failedJobsHistoryLimit": 0}, (2, 0)),
+        ({"successfulJobsHistoryLimit": 10, "job": {"backoffLimit": None}}, (6, 1)),
+        (
+            {
+                "pod": {"restartPolicy": "OnFailure"},
+                "job": {"completions": 9},
+                "failedJobsHistoryLimit": 9,
+            },
+            (3, 1),
+        ),
+    ],
+)
+def test_c06_a_cron_job_keeps_no_more_pods_than_there_is_room_for(
+    fields: Any, kept: tuple[int, int]
+) -> None:
+    manifest = create_cron_job_manifest(**fields)
+    assert_mended(manifest, "/spec/successfulJobsHistoryLimit")
+    spec = rules.mended(manifest, *faults_of(manifest))["spec"]
+    assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == kept
+
+
+@pytest.mark.case("M12")
+@pytest.mark.parametrize(
+    ("manifests", "where"),
+    [
+        ([job_of(n, completions=30) for n in range(20)], [*range(2, 20)]),
+        ([job_of(0, completions=40), job_of(1, completions=40)], [1]),
+        (
+            [
+                create_cron_job_manifest(f"c{n}", job={"completions": 5, "backoffLimit": 0})
+                for n in range(4)
+            ],
+            [3],
+        ),
+        ([create_deployment_manifest(replicas=3), job_of(0, completions=58)], [1]),
+    ],
+)
+def test_c05_the_jobs_of_a_request_leave_pods_together(
+    manifests: list[Manifest], where: list[int]
+) -> None:
+    faults = faults_of_all(*manifests)
+    assert [int(fault.path.split("/")[1]) for fault in faults] == where
+    body: Any = manifests
+    for fault in faults:
+        body = jsonpatch.apply_patch(body, list(fault.fix or ()))
+    assert [fault for fault in faults_of_all(*body) if fault.fix] == []
+
+
+@pytest.mark.parametrize(
+    "manifests",
+    [
+        [create_cron_job_manifest(f"c{n}", job={"backoffLimit": None}) for n in range(5)],
+        [job_of(n) for n in range(20)],
+        [job_of(0, completions=60)],
+        [job_of(n, completions=3, backoffLimit=None) for n in range(20)],
+    ],
+)
+def test_usual_jobs_have_room_for_what_they_leave(manifests: list[Manifest]) -> None:
+    assert faults_of_all(*manifests) == ()
+
+
 @pytest.mark.parametrize(
     ("job", "fits"),
     [
@@ -323,7 +420,7 @@ def test_a_deployment_may_wait_without_pods() -> None:
         ({"parallelism": 4}, False),
         ({"parallelism": 10, "completions": 3}, True),
         ({"parallelism": 10, "completions": 4}, False),
-        ({"completions": 100}, True),
+        ({"completions": 10}, True),
         ({"parallelism": 0, "completions": 5}, True),
     ],
 )
