@@ -129,6 +129,7 @@ def wire(
         operations=Operations(access, operations, clusters, dispatcher, executor, now),
         tokens=SecretTokens(secrets, settings.api_tokens_secret),
         answers=DynamoAnswerStore(aws, settings.table_name),
+        reserved_labels=settings.reserved_labels,
         now=now,
         requests=Throttle(settings.requests_per_second, now),
         guesses=Throttle(settings.requests_per_second / 5, now),

@@ -17,6 +17,14 @@ _COUNT: Final = re.compile(r"[1-9][0-9]{0,4}")
 _PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~-]+|\{apiId\}))*")
 _URL: Final = re.compile(r"[a-z]+://[\x21-\x7e]+")
 _NOT_IN_BASE_URLS: Final = re.compile(r"[@?#\\]")
+_LABEL_PATTERN: Final = re.compile(r"[A-Za-z0-9*](?:[A-Za-z0-9._/*-]{0,251}[A-Za-z0-9*])?")
+_MOST_LABEL_PATTERNS: Final = 64
+# What Grafana's and Loki's sidecars, Prometheus' operator, the kubelet, Cilium, Flux and add-ons of
+# a cluster select by, or take for their own.
+DEFAULT_RESERVED_LABELS: Final = (
+    "grafana_*,loki_*,prometheus,prometheus_*,prometheus.io/*,monitoring.coreos.com/*,release,"
+    "k8s-app,io.kubernetes.*,io.cilium.*,*.toolkit.fluxcd.io/*,velero.io/*"
+)
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -33,6 +41,7 @@ class Settings:
     gateway_path is for what stands in for API Gateway: what its URLs have before the stage, which
     its events do not tell; {apiId} in it is the API's id.
     friend_limits bound how many friends are registered; those that are there already stay.
+    reserved_labels are patterns of the keys that no friend's label may have.
     """
 
     table_name: str
@@ -48,6 +57,7 @@ class Settings:
     requests_per_second: int
     friend_limits: FriendLimits
     gateway_path: str
+    reserved_labels: tuple[str, ...]
     log_level: str
     domains: tuple[Domain, ...]
     cloudflare_secret: str
@@ -78,6 +88,7 @@ class Settings:
                 in_all=_count(env, "FRIENDS_MOST", "1000", most=10_000),
             ),
             gateway_path=_gateway_path(env),
+            reserved_labels=_label_patterns(env, "RESERVED_LABELS", DEFAULT_RESERVED_LABELS),
             log_level=_choice(env, "LOG_LEVEL", _LEVELS, "INFO"),
             domains=_domains(env),
             cloudflare_secret=env.get("CLOUDFLARE_SECRET", "friends/cloudflare"),
@@ -142,6 +153,18 @@ def _names(env: Mapping[str, str], name: str, default: str) -> tuple[str, ...]:
         msg = f"{name} must be distinct lower-case DNS labels, separated by commas."
         raise SettingsError(msg)
     return values
+
+
+def _label_patterns(env: Mapping[str, str], name: str, default: str) -> tuple[str, ...]:
+    # Set and empty reserves none.
+    patterns = _split(env.get(name, default))
+    if len(patterns) > _MOST_LABEL_PATTERNS or not all(map(_LABEL_PATTERN.fullmatch, patterns)):
+        msg = (
+            f"{name} must be keys of labels such as release or grafana_*, separated by commas,"
+            f" {_MOST_LABEL_PATTERNS} at most."
+        )
+        raise SettingsError(msg)
+    return patterns
 
 
 def _cidrs(env: Mapping[str, str], name: str) -> tuple[str, ...]:

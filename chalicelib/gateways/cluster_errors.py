@@ -24,13 +24,15 @@ from chalicelib.domain.errors import (
     UpstreamUnreachable,
 )
 from chalicelib.domain.ownership import namespace_terminating
-from chalicelib.domain.refusals import explain_quota
+from chalicelib.domain.refusals import IN_PLACE, explain_quota
 
 _LONGEST_RETRY_AFTER: Final = 30
 _MOST_NAMED: Final = 8
 _FIELD: Final = re.compile(r"[A-Za-z0-9_.\[\]/:=\"-]{1,120}")
 # What Go's own HTTP server says where no resource of a group is served; it is no Status.
 _NO_SUCH_PATH: Final = b"404 page not found"
+# The server fills rollingUpdate in, and nobody owns it: an apply without it does not take it away.
+_DEFAULTED_BOUNDS: Final = "spec.strategy.rollingUpdate (FieldValueForbidden)"
 _MANAGER: Final = re.compile(r'conflict with "([A-Za-z0-9_.:/ -]{1,64})"')
 
 
@@ -184,6 +186,12 @@ def _invalid(status: dict[str, Any]) -> Refused:
     ]
     if not faults:
         return Refused("The cluster refuses this object.", code="cluster_refused")
+    if faults == [_DEFAULTED_BOUNDS]:
+        msg = (
+            "A Deployment that runs with RollingUpdate cannot be given Recreate in one step. Use "
+            f"{IN_PLACE}: it ends old pods first, too. After that, Recreate is taken as well."
+        )
+        return Refused(msg, code="cluster_refused")
     msg = (
         f"The cluster refuses this object because of {_listed(faults)}. Correct that; what cannot "
         "change in an existing object can in one with another name."

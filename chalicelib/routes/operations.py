@@ -98,7 +98,11 @@ def apply(services: Services, request: Request) -> Answer:
     # Every friend has this tier; admission needs nothing of the row, so it asks nobody.
     tier = TIERS[DEFAULT_TIER]
     manifests = admit(
-        _manifests_in(body), friend_id=friend_id, tier=tier, harden=request.get(HARDEN)
+        _manifests_in(body),
+        friend_id=friend_id,
+        tier=tier,
+        reserved_labels=services.reserved_labels,
+        harden=request.get(HARDEN),
     )
     wanted = ApplyRequest(
         friend_id=friend_id,

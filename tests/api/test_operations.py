@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import time
 import traceback
 from collections.abc import Callable
@@ -173,6 +174,21 @@ def test_a13_a_fields_other_manager_is_reported_and_not_forced(
     assert value_of(cluster) == "theirs"
     assert value_of(cluster, "other") == "2"
     assert answer.json["operation"]["status"] == "failed"
+
+
+@pytest.mark.case("K1")
+@pytest.mark.parametrize("before", [{}, {"strategy": {"type": "RollingUpdate"}}])
+def test_a_strategy_that_a_live_deployment_cannot_take_is_told_with_one_that_it_can(
+    api: Api, before: dict[str, Any]
+) -> None:
+    api.post(APPLY, create_deployment_manifest(name="web", **before))
+    recreated = create_deployment_manifest(name="web", strategy={"type": "Recreate"})
+    answer = api.post(APPLY, recreated)
+    assert (answer.status, answer.json["results"][0]["code"]) == (422, "cluster_refused")
+    advised = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    assert f"Use spec.strategy {json.dumps(advised)}: it" in answer.json["results"][0]["error"]
+    assert api.post(APPLY, create_deployment_manifest(name="web", strategy=advised)).status == 200
+    assert api.post(APPLY, recreated).status == 200
 
 
 def test_a14_a_changed_selector_is_422(api: Api) -> None:

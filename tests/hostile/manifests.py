@@ -158,6 +158,7 @@ _POD_SECURITY: Final[tuple[Manifest, ...]] = (
     {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]},
     {"seccompProfile": {"type": "Unconfined"}},
     {"seccompProfile": {"type": "Localhost", "localhostProfile": "../x"}},
+    {"seccompProfile": {"type": "Localhost", "localhostProfile": "profiles/web.json"}},
     {"seccompProfile": None},
     {"appArmorProfile": {"type": "Unconfined"}},
     {"seLinuxOptions": {"type": "spc_t"}},
@@ -262,6 +263,7 @@ _LABELS: Final = (
     *("friends-api/friend", "friends-api/uid", "app.kubernetes.io/managed-by"),
     *("pod-template-hash", "controller-uid", "job-name", "batch.kubernetes.io/job-name"),
     *("pod-security.kubernetes.io/enforce", "x.k8s.io/y", LONG),
+    *("grafana_dashboard", "release", "prometheus", "k8s-app", "io.kubernetes.pod.namespace"),
 )
 _FORBIDDEN_METADATA: Final[tuple[Manifest, ...]] = (
     *({"namespace": value} for value in ("friend-bob", "", None)),
@@ -278,6 +280,7 @@ _FORBIDDEN_METADATA: Final[tuple[Manifest, ...]] = (
     {"generation": 1},
     *({"annotations": {key: "unconfined"}} for key in _ANNOTATIONS),
     *({"labels": {"app": "web", key: "friends-api"}} for key in _LABELS),
+    {"labels": {"app": "web", **{f"l{number}": "x" for number in range(32)}}},
 )
 _FORBIDDEN_IN_SERVICES: Final[tuple[Manifest, ...]] = (
     *({"type": name} for name in ("NodePort", "LoadBalancer", "ExternalName", LONG)),
@@ -297,6 +300,7 @@ _FORBIDDEN_IN_SERVICES: Final[tuple[Manifest, ...]] = (
     {"ipFamilies": ["IPv6"]},
     {"selector": {}},
     {"selector": {"friends-api/uid": "x"}},
+    {"selector": {"k8s-app": "kube-dns"}},
     {"ports": [{"port": 80, "nodePort": 30_080}]},
     {
         "sessionAffinity": "ClientIP",

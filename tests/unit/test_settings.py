@@ -1,6 +1,7 @@
 """Configuration: typed, and named when it is missing or bad."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,17 @@ def test_what_has_a_default_may_be_left_out() -> None:
     assert settings.domains == ()
     assert settings.cloudflare_secret == "friends/cloudflare"
     assert settings.cloudflare_url == "https://api.cloudflare.com/client/v4"
+
+
+def test_the_reserved_labels_are_those_of_the_shipped_configuration() -> None:
+    config = json.loads((Path(__file__).parents[2] / ".chalice" / "config.json").read_text())
+    shipped = config["environment_variables"]
+    expected = Settings.from_env(MINIMAL).reserved_labels
+    assert {"grafana_*", "release", "k8s-app"} <= {*expected}
+    assert Settings.from_env(MINIMAL | shipped).reserved_labels == expected
+    assert Settings.from_env(MINIMAL | {"RESERVED_LABELS": ""}).reserved_labels == ()
+    own = Settings.from_env(MINIMAL | {"RESERVED_LABELS": " team , x.example/* "})
+    assert own.reserved_labels == ("team", "x.example/*")
 
 
 def test_the_worker_hands_on_to_itself() -> None:
@@ -76,6 +88,10 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("FRIENDS_MOST", "10001"),
         ("CLUSTER_CIDRS", "10.0.0.1/8"),
         ("CLUSTER_CIDRS", "everything"),
+        ("RESERVED_LABELS", "a b"),
+        ("RESERVED_LABELS", "release,-x"),
+        ("RESERVED_LABELS", "[a-z]*"),
+        ("RESERVED_LABELS", ",".join(f"l{number}" for number in range(65))),
     ],
 )
 def test_a_bad_variable_is_named(name: str, value: str) -> None:

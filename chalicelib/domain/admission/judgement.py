@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from chalicelib.domain.admission import MOST_FAULTS, MOST_MANIFESTS
-from chalicelib.domain.admission.manifests import Draft, read_manifest, telling
+from chalicelib.domain.admission.manifests import Draft, Terms, read_manifest, telling
 from chalicelib.domain.admission.quota import check_quota
 from chalicelib.domain.admission.report import Report, TooManyFaults, child, echo
 from chalicelib.domain.admission.results import results_of
@@ -14,7 +14,12 @@ from chalicelib.domain.tiers import Tier
 
 
 def judge(
-    manifests: Sequence[tuple[str, object]], *, friend_id: str, tier: Tier, harden: bool
+    manifests: Sequence[tuple[str, object]],
+    *,
+    friend_id: str,
+    tier: Tier,
+    reserved_labels: Sequence[str],
+    harden: bool,
 ) -> tuple[JsonObject, ...]:
     """See admit."""
     report = Report()
@@ -24,25 +29,20 @@ def judge(
     drafts: list[Draft] = []
     # The report has what was found until then.
     with suppress(TooManyFaults):
-        drafts = _read(manifests, friend_id, tier, report, harden=harden)
+        terms = Terms(namespace_of(friend_id), reserved_labels, harden=harden)
+        drafts = _read(manifests, terms, tier, report)
     if report.faults:
         raise _refusal(report, manifests)
     return tuple(draft.manifest for draft in drafts)
 
 
 def _read(
-    manifests: Sequence[tuple[str, object]],
-    friend_id: str,
-    tier: Tier,
-    report: Report,
-    *,
-    harden: bool,
+    manifests: Sequence[tuple[str, object]], terms: Terms, tier: Tier, report: Report
 ) -> list[Draft]:
-    namespace = namespace_of(friend_id)
     drafts = [
         draft
         for at, value in manifests
-        if (draft := read_manifest(at, value, namespace, report, harden=harden)) is not None
+        if (draft := read_manifest(at, value, terms, report)) is not None
     ]
     _check_duplicates(drafts, report)
     with telling(report, unless=frozenset().union(*(draft.unread for draft in drafts))) as found:

@@ -11,6 +11,7 @@ from tests.contract.cluster.builders import (
     build_container,
     build_cron_job,
     build_deployment,
+    build_job,
     build_limit_range,
     build_pod,
     build_quota,
@@ -49,6 +50,23 @@ def test_a_quota_says_what_is_used(place: Place) -> None:
         "services": "1",
     }
     assert place.read(build_quota())["status"]["hard"]["limits.memory"] == "512Mi"
+
+
+@pytest.mark.case("M12")
+def test_a_pod_that_has_finished_counts_among_all_pods_alone(place: Place, node: str) -> None:
+    set_quota(place, pods="3", **{"count/pods": "2"})
+    job = build_job(completions=2, pod={"nodeName": node})
+    succeed(place.create(job))
+    eventually(lambda: place.read(job)["status"].get("succeeded") == 2, seconds=60)
+    eventually(lambda: used(place) == {"pods": "0", "count/pods": "2"}, seconds=60)
+    code, _, message = refusal(place.create(build_pod()))
+    assert code == 403
+    assert message.endswith(
+        "exceeded quota: quota, requested: count/pods=1, used: count/pods=2, limited: count/pods=2"
+    )
+    succeed(place.delete(job, propagationPolicy="Background"))
+    eventually(lambda: used(place) == {"pods": "0", "count/pods": "0"}, seconds=60)
+    succeed(place.create(build_pod()))
 
 
 def test_what_is_deleted_is_given_back(place: Place) -> None:

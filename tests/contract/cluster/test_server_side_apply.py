@@ -478,6 +478,41 @@ def test_a_struct_of_defaults_does_not_fit_every_type(place: Place) -> None:
     assert causes(answer) == [("FieldValueForbidden", "spec.strategy.rollingUpdate")]
 
 
+@pytest.mark.case("K1")
+@pytest.mark.parametrize(
+    "rolling", [None, {}, {"maxSurge": None, "maxUnavailable": None}], ids=["null", "{}", "nulls"]
+)
+def test_a_defaulted_struct_is_not_taken_away_by_naming_it(place: Place, rolling: Any) -> None:
+    succeed(place.apply(build_deployment()))
+    strategy = {"type": "Recreate", "rollingUpdate": rolling}
+    answer = place.apply(build_deployment(strategy=strategy))
+    assert causes(answer) == [("FieldValueForbidden", "spec.strategy.rollingUpdate")]
+
+
+@pytest.mark.case("K1")
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+        {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+        {"rollingUpdate": {"maxSurge": 0}},
+        {"rollingUpdate": {"maxUnavailable": "100%"}},
+    ],
+)
+def test_a_live_deployment_takes_other_bounds_and_then_another_type(
+    place: Place, strategy: Manifest
+) -> None:
+    succeed(place.apply(build_deployment()))
+    body = succeed(place.apply(build_deployment(strategy=strategy)))
+    taken = body["spec"]["strategy"]
+    assert strategy["rollingUpdate"].items() <= taken["rollingUpdate"].items()
+    assert taken["type"] == "RollingUpdate"
+    body = succeed(place.apply(build_deployment(strategy={"type": "Recreate"})))
+    assert body["spec"]["strategy"] == {"type": "Recreate"}
+    body = succeed(place.apply(build_deployment(strategy=strategy | {"type": "RollingUpdate"})))
+    assert body["spec"]["strategy"]["type"] == "RollingUpdate"
+
+
 def test_a_list_without_keys_is_replaced_as_a_whole(place: Place) -> None:
     succeed(place.apply(build_deployment(container=build_container(args=["a", "b"]))))
     body = succeed(place.apply(build_deployment(container=build_container(args=["c"]))))
