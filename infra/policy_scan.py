@@ -29,9 +29,7 @@ _NEVER: Final = re.compile(
 )
 # A resource that names no one thing of this stack: everything, or everything of a service.
 # A name with a secret's six random characters behind it ("name-??????") is one thing.
-_EVERYTHING: Final = re.compile(
-    r"^\*|:[*?]|:[a-z]+[/:][*?]|\*[-*?]+$|\?[-*?]*\*$|^\$\{[^}]*\}/?\*"
-)
+_EVERYTHING: Final = re.compile(r"^\*|:[*?]|:[a-z]+[/:][*?]|\*[-*?]+$|\?[-*?]*\*$|^\$\{[^}]*\}/?\*")
 _LAMBDA: Final = {"Service": "lambda.amazonaws.com"}
 
 

@@ -69,6 +69,8 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("REQUESTS_PER_SECOND", "10000"),
         ("CLUSTER_CIDRS", "10.0.0.1/8"),
         ("CLUSTER_CIDRS", "everything"),
+        ("CLUSTER_CIDRS", "0.0.0.0/0"),
+        ("CLUSTER_CIDRS", "203.0.113.0/24,2000::/3"),
     ],
 )
 def test_a_bad_variable_is_named(name: str, value: str) -> None:
