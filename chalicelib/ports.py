@@ -27,6 +27,7 @@ from chalicelib.domain.model import (
     Queue,
 )
 from chalicelib.domain.operations import Operation
+from chalicelib.domain.pod_logs import LogEnd
 from chalicelib.domain.tokens import TokenRecord
 
 
@@ -405,7 +406,7 @@ class Workspace(Protocol):
 
 @dataclass(frozen=True)
 class LogQuery:
-    """Which lines of a pod's log to read. limit_bytes always bounds the answer."""
+    """Which lines of a pod's log to read: the last tail, and of these the last limit_bytes."""
 
     tail: int
     container: str
@@ -482,8 +483,8 @@ class Cluster(Protocol):
         stays. A namespace changes all the time, so that for it only the name's owner counts.
         """
 
-    def read_log(self, namespace: str, pod: str, query: LogQuery) -> str:
-        """Return the text of a container's log. Raises NotFound."""
+    def read_log(self, namespace: str, pod: str, query: LogQuery) -> LogEnd:
+        """Return the end of a container's log. Raises NotFound."""
 
     def list_secrets(self, namespace: str) -> list[SecretSummary]:
         """Return what the namespace's Secrets are called, at most the first 500.

@@ -55,6 +55,10 @@ HEADERS: Final[JsonObject] = {
         "schema": {"type": "integer", "minimum": 0},
     },
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"const": "Bearer"}},
+    "X-Log-Truncated": {
+        "description": "The lines are longer than one answer, and the oldest are left out.",
+        "schema": {"const": "true"},
+    },
     "X-Request-Id": {
         "description": "The request's name in the API's logs.",
         "required": True,
