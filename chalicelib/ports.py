@@ -427,11 +427,17 @@ class SecretSummary:
 
 @dataclass(frozen=True)
 class Applied:
-    """What the server answered to an apply."""
+    """What the server answered to an apply.
+
+    was_changed is true as well where only what we hold of the object has changed: a default that
+    was spelled out is the object's value as before. version_before is what get_at takes to return
+    the object as this apply found it; None where that is not known.
+    """
 
     manifest: JsonObject
     was_created: bool
     was_changed: bool
+    version_before: str | None = None
 
 
 class Cluster(Protocol):
@@ -444,6 +450,12 @@ class Cluster(Protocol):
 
     def get(self, ref: ObjectRef) -> JsonObject | None:
         """Return the object, or None."""
+
+    def get_at(self, ref: ObjectRef, version: str) -> JsonObject | None:
+        """Return the object as it was at an earlier version, or None where it was not there.
+
+        It lacks apiVersion and kind. A server keeps versions for minutes.
+        """
 
     def list_all(self, kind: Kind, namespace: str) -> list[JsonObject]:
         """Return the namespace's objects of a kind, at most the first 5,000.

@@ -139,6 +139,16 @@ class _OpenCluster:
         _metadata(found)
         return found
 
+    def get_at(self, ref: ObjectRef, version: str) -> JsonObject | None:
+        """See Cluster. Only lists can be read at a version."""
+        query = [
+            ("fieldSelector", f"metadata.name={ref.name}"),
+            ("resourceVersion", version),
+            ("resourceVersionMatch", "Exact"),
+        ]
+        page = _parse(self._call(_Call("GET", _path(ref.kind, ref.namespace), query)))
+        return next(iter(_items(page.get("items"))), None)
+
     def list_all(self, kind: Kind, namespace: str) -> list[JsonObject]:
         """See Cluster."""
         pages = itertools.islice(self._pages(kind, namespace), _MOST_PAGES)
@@ -180,13 +190,15 @@ class _OpenCluster:
         query += _dry_run(dry_run)
         call = _Call("PATCH", path, query, manifest, _APPLY, newly_permitted=newly_permitted)
         started = time.monotonic()
-        answer, _ = self._exchange(call)
+        answer, tries = self._exchange(call)
         _require_success(answer)
         applied = _parse(answer.body)
         return Applied(
             applied,
             was_created=answer.status == HTTPStatus.CREATED,
             was_changed=_was_changed(applied, answer, time.monotonic() - started),
+            # On a repeat, the first try may have made this version, or somebody else since.
+            version_before=None if dry_run or tries > 1 else _version_before(applied),
         )
 
     def create(self, manifest: JsonObject, *, dry_run: bool = False) -> bool:
@@ -380,6 +392,25 @@ def _was_changed(applied: JsonObject, answer: ClusterAnswer, took_seconds: float
     except (AttributeError, KeyError, StopIteration, TypeError, ValueError):
         return True
     return age.total_seconds() <= took_seconds + 1
+
+
+def _version_before(applied: JsonObject) -> str | None:
+    """Return the version of everything just before this object was written.
+
+    None where somebody else applies the object too: that we hold a share of it is a change then.
+    Versions count the writes of a server, and may be compared as numbers since Kubernetes 1.35
+    (KEP-5504); etcd and kine have always counted so. Where a server does not, get_at fails.
+    """
+    appliers = {
+        each.get("manager")
+        for each in _metadata(applied).get("managedFields") or []
+        if isinstance(each, dict) and each.get("operation") == "Apply"
+    }
+    if appliers != {FIELD_MANAGER}:
+        return None
+    version = _metadata(applied).get("resourceVersion")
+    is_number = isinstance(version, str) and version.isascii() and version.isdigit()
+    return str(int(version) - 1) if is_number and int(version) > 1 else None
 
 
 def _items(value: object) -> list[JsonObject]:
