@@ -409,8 +409,9 @@ def _version_before(applied: JsonObject) -> str | None:
     if appliers != {FIELD_MANAGER}:
         return None
     version = _metadata(applied).get("resourceVersion")
-    is_number = isinstance(version, str) and version.isascii() and version.isdigit()
-    return str(int(version) - 1) if is_number and int(version) > 1 else None
+    if not (isinstance(version, str) and version.isascii() and version.isdigit()):
+        return None
+    return str(int(version) - 1)
 
 
 def _items(value: object) -> list[JsonObject]:
