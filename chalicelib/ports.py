@@ -32,6 +32,7 @@ from chalicelib.domain.model import (
     Relationship,
 )
 from chalicelib.domain.operations import Operation
+from chalicelib.domain.pod_logs import LogEnd
 from chalicelib.domain.tokens import TokenRecord
 
 
@@ -488,7 +489,7 @@ class Workspace(Protocol):
 
 @dataclass(frozen=True)
 class LogQuery:
-    """Which lines of a pod's log to read. limit_bytes always bounds the answer."""
+    """Which lines of a pod's log to read: the last tail, and of these the last limit_bytes."""
 
     tail: int
     container: str
@@ -509,11 +510,17 @@ class SecretSummary:
 
 @dataclass(frozen=True)
 class Applied:
-    """What the server answered to an apply."""
+    """What the server answered to an apply.
+
+    was_changed is true as well where only what we hold of the object has changed: a default that
+    was spelled out is the object's value as before. version_before is what get_at takes to return
+    the object as this apply found it; None where that is not known.
+    """
 
     manifest: JsonObject
     was_created: bool
     was_changed: bool
+    version_before: str | None = None
 
 
 class Cluster(Protocol):
@@ -527,6 +534,12 @@ class Cluster(Protocol):
 
     def get(self, ref: ObjectRef) -> JsonObject | None:
         """Return the object, or None."""
+
+    def get_at(self, ref: ObjectRef, version: str) -> JsonObject | None:
+        """Return the object as it was at an earlier version, or None where it was not there.
+
+        It lacks apiVersion and kind. A server keeps versions for minutes.
+        """
 
     def list_all(self, kind: Kind, namespace: str) -> list[JsonObject]:
         """Return the namespace's objects of a kind, at most the first 5,000.
@@ -569,8 +582,8 @@ class Cluster(Protocol):
         IngressRoute that has changed since, because only what it says tells whose it is.
         """
 
-    def read_log(self, namespace: str, pod: str, query: LogQuery) -> str:
-        """Return the text of a container's log. Raises NotFound."""
+    def read_log(self, namespace: str, pod: str, query: LogQuery) -> LogEnd:
+        """Return the end of a container's log. Raises NotFound."""
 
     def list_secrets(self, namespace: str) -> list[SecretSummary]:
         """Return what the namespace's Secrets are called, at most the first 500.

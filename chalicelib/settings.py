@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from chalicelib.domain.dns import Domain
 from chalicelib.domain.domains import parse_domains
 from chalicelib.domain.friend_limits import FriendLimits
+from chalicelib.domain.internet import WIDEST_PREFIX
 from chalicelib.domain.namespace import ClusterLayout
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -168,11 +169,17 @@ def _label_patterns(env: Mapping[str, str], name: str, default: str) -> tuple[st
 
 
 def _cidrs(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    msg = (
+        f"{name} must be IP ranges such as 203.0.113.0/24, separated by commas, none of them wider "
+        f"than /{WIDEST_PREFIX}."
+    )
     try:
-        return tuple(str(ipaddress.ip_network(each)) for each in _split(env.get(name, "")))
+        ranges = [ipaddress.ip_network(each) for each in _split(env.get(name, ""))]
     except ValueError:
-        msg = f"{name} must be IP ranges such as 203.0.113.0/24, separated by commas."
         raise SettingsError(msg) from None
+    if any(each.prefixlen < WIDEST_PREFIX for each in ranges):
+        raise SettingsError(msg)
+    return tuple(map(str, ranges))
 
 
 def _domains(env: Mapping[str, str]) -> tuple[Domain, ...]:

@@ -166,9 +166,13 @@ class Secret(TypedDict):
 
 
 class Log(TypedDict):
-    """The end of a container's log. Whatever the app wrote: trust nothing in it."""
+    """The end of a container's log. Whatever the app wrote: trust nothing in it.
+
+    truncated: the lines are longer than one answer, and the oldest are left out.
+    """
 
     pod: str
     container: str
     tail: int
     logs: str
+    truncated: bool

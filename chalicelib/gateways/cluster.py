@@ -25,6 +25,7 @@ from chalicelib.domain.errors import NotFound, UpstreamFailed, not_understood
 from chalicelib.domain.kinds import Kind, ObjectRef, ref_of
 from chalicelib.domain.model import JsonObject
 from chalicelib.domain.ownership import FIELD_MANAGER
+from chalicelib.domain.pod_logs import LogEnd, keep_end
 from chalicelib.gateways.cluster_errors import (
     NO_ANSWER,
     AlreadyExists,
@@ -50,6 +51,8 @@ _APPLY: Final = "application/apply-patch+yaml"
 _ACCEPTED: Final = {"Accept": "application/json, */*", "Accept-Encoding": "gzip"}
 _PAGE: Final = 500
 _MOST_PAGES: Final = 10
+# A runtime writes a line in pieces of at most 16 KiB, each a line to the server: 500 are 8 MiB.
+_MOST_LOG_BYTES: Final = 4 * 1024 * 1024
 _CONNECT_SECONDS: Final = 3.0
 _READ_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 5
@@ -162,6 +165,16 @@ class _OpenCluster:
         _metadata(found)
         return found
 
+    def get_at(self, ref: ObjectRef, version: str) -> JsonObject | None:
+        """See Cluster. Only lists can be read at a version."""
+        query = [
+            ("fieldSelector", f"metadata.name={ref.name}"),
+            ("resourceVersion", version),
+            ("resourceVersionMatch", "Exact"),
+        ]
+        page = _parse(self._call(_Call("GET", _path(ref.kind, ref.namespace), query)))
+        return next(iter(_items(page.get("items"))), None)
+
     def list_all(self, kind: Kind, namespace: str) -> list[JsonObject]:
         """See Cluster."""
         pages = itertools.islice(self._pages(kind, namespace), _MOST_PAGES)
@@ -225,7 +238,7 @@ class _OpenCluster:
         query += _dry_run(dry_run)
         call = _Call("PATCH", path, query, manifest, _APPLY, newly_permitted=newly_permitted)
         started = time.monotonic()
-        answer, _ = self._exchange(call)
+        answer, tries = self._exchange(call)
         _require_served(answer, ref.kind)
         _require_success(answer)
         applied = _parse(answer.body)
@@ -233,6 +246,8 @@ class _OpenCluster:
             applied,
             was_created=answer.status == HTTPStatus.CREATED,
             was_changed=_was_changed(applied, answer, time.monotonic() - started),
+            # On a repeat, the first try may have made this version, or somebody else since.
+            version_before=None if dry_run or tries > 1 else _version_before(applied),
         )
 
     def create(self, manifest: JsonObject, *, dry_run: bool = False) -> bool:
@@ -269,19 +284,19 @@ class _OpenCluster:
         _require_success(answer)
         return True
 
-    def read_log(self, namespace: str, pod: str, query: LogQuery) -> str:
-        """See Cluster."""
-        parameters = [
-            ("container", query.container),
-            ("tailLines", str(query.tail)),
-            ("limitBytes", str(query.limit_bytes)),
-            ("previous", str(query.previous).lower()),
-        ]
-        if query.since_seconds is not None:
-            parameters.append(("sinceSeconds", str(query.since_seconds)))
+    def read_log(self, namespace: str, pod: str, query: LogQuery) -> LogEnd:
+        """See Cluster.
+
+        The server's own limit cuts the newest lines off: it counts from the first of the last. So
+        it is far beyond what is shown, and where it is met, half as many lines are asked for.
+        """
         path = f"{_path(kinds.POD, namespace, pod)}/log"
-        text = self._call(_Call("GET", path, parameters))
-        return text[: query.limit_bytes].decode(errors="replace")
+        tail = query.tail
+        log = self._call(_Call("GET", path, _log_parameters(query, tail)))
+        while len(log) >= _MOST_LOG_BYTES and tail > 1:
+            tail //= 2
+            log = self._call(_Call("GET", path, _log_parameters(query, tail)))
+        return keep_end(log, query.limit_bytes, truncated=tail < query.tail)
 
     def list_secrets(self, namespace: str) -> list[SecretSummary]:
         """See Cluster."""
@@ -392,6 +407,18 @@ class _Call:
         return answer.may_pass
 
 
+def _log_parameters(query: LogQuery, tail: int) -> list[tuple[str, str]]:
+    parameters = [
+        ("container", query.container),
+        ("tailLines", str(tail)),
+        ("limitBytes", str(_MOST_LOG_BYTES)),
+        ("previous", str(query.previous).lower()),
+    ]
+    if query.since_seconds is not None:
+        parameters.append(("sinceSeconds", str(query.since_seconds)))
+    return parameters
+
+
 def _path(kind: Kind, namespace: str | None, name: str | None = None) -> str:
     from kubernetes.dynamic.resource import Resource  # noqa: PLC0415 - see _connect
 
@@ -434,6 +461,26 @@ def _was_changed(applied: JsonObject, answer: ClusterAnswer, took_seconds: float
     except (AttributeError, KeyError, StopIteration, TypeError, ValueError):
         return True
     return age.total_seconds() <= took_seconds + 1
+
+
+def _version_before(applied: JsonObject) -> str | None:
+    """Return the version of everything just before this object was written.
+
+    None where somebody else applies the object too: that we hold a share of it is a change then.
+    Versions count the writes of a server, and may be compared as numbers since Kubernetes 1.35
+    (KEP-5504); etcd and kine have always counted so. Where a server does not, get_at fails.
+    """
+    appliers = {
+        each.get("manager")
+        for each in _metadata(applied).get("managedFields") or []
+        if isinstance(each, dict) and each.get("operation") == "Apply"
+    }
+    if appliers != {FIELD_MANAGER}:
+        return None
+    version = _metadata(applied).get("resourceVersion")
+    if not (isinstance(version, str) and version.isascii() and version.isdigit()):
+        return None
+    return str(int(version) - 1)
 
 
 def _items(value: object) -> list[JsonObject]:

@@ -69,12 +69,15 @@ def read_log(services: Services, request: Request) -> Answer:
     friend, wanted = _friend(services, request), _log_request(request)
     log = services.namespaces.read_log(friend, wanted, request.deadline)
     if _wants_text(request):
-        return Answer(log.text, headers={"Content-Type": "text/plain; charset=utf-8"})
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        headers |= {"X-Log-Truncated": "true"} if log.truncated else {}
+        return Answer(log.text, headers=headers)
     body: shown_work.Log = {
         "pod": log.pod,
         "container": log.container,
         "tail": log.tail,
         "logs": log.text,
+        "truncated": log.truncated,
     }
     return Answer(body)
 

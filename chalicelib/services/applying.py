@@ -84,7 +84,7 @@ class Sending:
         except ApiError as error:
             result = shown | {"status": "failed", "error": error.message, "code": error.code}
         else:
-            change = _change_of(applied, self.observed.get(ref))
+            change = _change_of(applied, self.observed.get(ref) or _read_before(cluster, applied))
             result = shown | {"status": "applied", "change": change}
             generation = applied.manifest["metadata"].get("generation")
             if isinstance(generation, int):
@@ -127,6 +127,19 @@ def _not_ours(conflict: FieldConflict, ref: ObjectRef) -> FieldConflict:
         f"{way}, and apply it again."
     )
     return FieldConflict(msg)
+
+
+def _read_before(cluster: Cluster, applied: Applied) -> JsonObject | None:
+    """Return an object that seems to be changed as the apply found it; None where nobody knows.
+
+    What was applied stands, whatever comes of this.
+    """
+    if applied.was_created or not applied.was_changed or applied.version_before is None:
+        return None
+    try:
+        return cluster.get_at(ref_of(applied.manifest), applied.version_before)
+    except ApiError:
+        return None
 
 
 def _change_of(applied: Applied, before: JsonObject | None) -> Result:

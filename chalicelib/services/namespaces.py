@@ -55,12 +55,16 @@ class LogRequest:
 
 @dataclass(frozen=True)
 class Log:
-    """The end of one container's log. The text is the friend's app's: trust nothing in it."""
+    """The end of one container's log. The text is the friend's app's: trust nothing in it.
+
+    truncated says that the last tail lines are longer than what is shown of them.
+    """
 
     pod: str
     container: str
     tail: int
     text: str
+    truncated: bool
 
 
 @dataclass(frozen=True)
@@ -126,8 +130,8 @@ class Namespaces:
             container = choose_container(pod, request.container)
             require_log(pod, container, previous=request.previous)
         query = LogQuery(request.tail, container, request.previous, request.since_seconds)
-        text = cluster.read_log(friend.namespace, request.pod, query)
-        return Log(request.pod, container, request.tail, text)
+        end = cluster.read_log(friend.namespace, request.pod, query)
+        return Log(request.pod, container, request.tail, end.text, end.truncated)
 
     def _open(self, friend: Friend, deadline: Deadline) -> Cluster:
         return self.clusters.open(friend.cluster, deadline)

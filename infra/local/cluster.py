@@ -269,9 +269,9 @@ class ClusterDouble(Wire):
     def _list(self, request: Request, kind: Kind, namespace: str) -> Obj:
         labels = parse_label_selector(request.query.get("labelSelector", ""))
         fields = parse_field_selector(kind, request.query.get("fieldSelector", ""))
-        store = self._api.store
-        found = [obj for obj in store.list(kind, namespace) if labels(obj) and fields(obj)]
-        items, metadata = page(found, request.query, store.revision)
+        revision, objects = self._read_list(request.query, kind, namespace)
+        found = [obj for obj in objects if labels(obj) and fields(obj)]
+        items, metadata = page(found, request.query, revision)
         if kind.custom:
             items = [_typed(kind, item) for item in items]
         return {
@@ -280,6 +280,19 @@ class ClusterDouble(Wire):
             "metadata": metadata,
             "items": items,
         }
+
+    def _read_list(
+        self, query: Mapping[str, str], kind: Kind, namespace: str
+    ) -> tuple[int, Sequence[Obj]]:
+        """Return the revision that is read, and the objects: now, or exactly at an earlier one."""
+        store = self._api.store
+        if query.get("resourceVersionMatch") != "Exact":
+            return store.revision, store.list(kind, namespace)
+        revision = int(query.get("resourceVersion") or 0)
+        objects = store.read_at(revision, kind, namespace)
+        if objects is None:
+            raise Refused(410, "Expired", "The provided resource version is too old.", {})
+        return revision, objects
 
     def _watch(self, request: Request) -> Answer:
         """Answer with the changes since a revision, or wait a little; a client asks again."""

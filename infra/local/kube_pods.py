@@ -2,9 +2,11 @@
 
 Images that start with `bad/` or hold `:does-not-exist` cannot be pulled; `crash` in an image, a
 command or an argument makes a container crash; a pod that does not restart runs once and succeeds.
-Everything else runs.
+Everything else runs. Where its command or an argument ends in `# wide 1000`, each line of its log
+begins with a thousand times "é".
 """
 
+import re
 import time
 import zlib
 from collections.abc import Mapping
@@ -16,6 +18,7 @@ from infra.local.kube_validation import check_log_options
 LOG_LINES: Final = 600
 _SECONDS_PER_LINE: Final = 1
 _CRASHES: Final = 3
+_WIDE: Final = re.compile(r"# wide (\d{1,5})$")
 
 
 def created_status(pod: Obj, node: str) -> Obj:
@@ -155,7 +158,16 @@ def read_log(pod: Obj, query: Mapping[str, str]) -> bytes:
     previous = query.get("previous") in {"true", "1"}
     _check_has_log(pod, container, previous=previous)
     lines = _log_lines(name, container, options, stamped=query.get("timestamps") in {"true", "1"})
-    return "".join(lines).encode()[: options.get("limitBytes")]
+    padding = "é" * _width(pod, container)
+    # As with the real one, the newest lines are the ones that are cut.
+    return "".join(f"{padding}{line}" for line in lines).encode()[: options.get("limitBytes")]
+
+
+def _width(pod: Obj, container: str) -> int:
+    items = [*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]]
+    item = next(one for one in items if one["name"] == container)
+    found = _WIDE.search(" ".join([*item.get("command", ()), *item.get("args", ())]))
+    return int(found[1]) if found else 0
 
 
 def _log_options(name: str, query: Mapping[str, str]) -> dict[str, int]:

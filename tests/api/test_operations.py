@@ -26,6 +26,7 @@ from tests.manifests import (
     create_config_map_manifest,
     create_container,
     create_deployment_manifest,
+    spell_out_defaults,
 )
 
 APPLY = "/api/friends/alice/namespace/apply"
@@ -127,6 +128,70 @@ def test_d06_another_body_is_400(api: Api, kube: ClusterDouble, body: str) -> No
 def test_changes_are_told_by_the_servers_own_answer(api: Api) -> None:
     changes = [api.post(APPLY, config_map(value)).json["results"][0]["change"] for value in "1121"]
     assert changes == ["created", "unchanged", "configured", "configured"]
+
+
+SPELLED_OUT = spell_out_defaults()
+
+
+def change_later(api: Api, clock: Clock, manifest: Any) -> str:
+    """Apply a manifest when the last apply is long over, and return what it says of its object."""
+    clock.pass_seconds(7)
+    rehearsed = api.post(f"{APPLY}?dry_run=true", manifest).json["results"][0]["change"]
+    change = api.post(APPLY, manifest).json["results"][0]["change"]
+    assert change == rehearsed
+    return str(change)
+
+
+@pytest.mark.case("K10")
+@pytest.mark.parametrize("kind", SPELLED_OUT)
+def test_an_object_with_its_defaults_spelled_out_is_unchanged(api: Api, kind: str) -> None:
+    clock = Clock()
+    api = Api(now=clock.now, sleep=clock.sleep)
+    plain, spelled_out = SPELLED_OUT[kind]
+    told = [change_later(api, clock, each) for each in (plain, spelled_out, plain, spelled_out)]
+    assert told == ["created", "unchanged", "unchanged", "unchanged"]
+
+
+@pytest.mark.case("K10")
+@pytest.mark.parametrize("field", ["labels", "annotations"])
+def test_what_another_has_said_of_an_object_already_is_unchanged(
+    api: Api, cluster: ClusterClient, field: str
+) -> None:
+    clock = Clock()
+    api = Api(now=clock.now, sleep=clock.sleep)
+    assert change_later(api, clock, config_map()) == "created"
+    path = "/api/v1/namespaces/friend-alice/configmaps/settings"
+    cluster.merge(path, {"metadata": {field: {"team": "blue"}}})
+    same = config_map()
+    same["metadata"][field] = {"team": "blue"}
+    assert change_later(api, clock, same) == "unchanged"
+    same["metadata"][field]["size"] = "1"
+    assert change_later(api, clock, same) == "configured"
+
+
+def test_a_change_beside_a_spelled_out_default_is_told(api: Api) -> None:
+    clock = Clock()
+    api = Api(now=clock.now, sleep=clock.sleep)
+    plain, spelled_out = spell_out_defaults()["Service"]
+    spelled_out["spec"]["selector"] = {"app": "other"}
+    assert [change_later(api, clock, each) for each in (plain, spelled_out)] == [
+        "created",
+        "configured",
+    ]
+
+
+@pytest.mark.parametrize("status", [400, 403, 410])
+def test_where_the_server_forgets_an_object_that_seems_changed_is_configured(
+    api: Api, kube: ClusterDouble, status: int
+) -> None:
+    clock = Clock()
+    api = Api(now=clock.now, sleep=clock.sleep)
+    plain, spelled_out = SPELLED_OUT["Service"]
+    assert change_later(api, clock, plain) == "created"
+    clock.pass_seconds(7)
+    kube.fail_next(status=status, times=99, match="GET .*/services$")
+    answer = api.post(APPLY, spelled_out)
+    assert (answer.status, answer.json["results"][0]["change"]) == (200, "configured")
 
 
 def test_config_maps_and_services_go_before_what_uses_them(api: Api, kube: ClusterDouble) -> None:

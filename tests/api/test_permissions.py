@@ -128,12 +128,13 @@ def test_a_permission_that_is_missing_is_noticed(start: Callable[[], Api]) -> No
 
 
 WIDE = {
-    "friends/api-tokens-*",
-    "friends/cloudflare-*",
+    "friends/api-tokens-??????",
+    "friends/cloudflare-??????",
     "friends/kubeconfig/*",
-    "WorkspaceBucket/friends/*",
+    "WorkspaceBucket/friends/*/profile.json",
 }
-"""All that a pattern may stand for: a secret's six random characters, and what is the API's."""
+"""All that a pattern may stand for: a secret's six random characters, a cluster's or a friend's
+name."""
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -143,7 +144,27 @@ def test_no_permission_is_wider_than_it_has_to_be(function: str) -> None:
         assert not {"NotAction", "NotResource"} & statement.keys()
         assert not any("*" in action for action in statement["Action"])
     patterns = {each.resource for each in policies.permissions_of(function)}
-    assert {each for each in patterns if "*" in each} <= WIDE
+    assert {each for each in patterns if {"*", "?"} & {*each}} <= WIDE
+
+
+NOT_THE_APIS = [
+    policies.Permission("s3:PutObject", "WorkspaceBucket/friends/alice/notes.md"),
+    policies.Permission("s3:GetObject", "WorkspaceBucket/friends/alice/diary/today.json"),
+    policies.Permission("s3:DeleteObject", "WorkspaceBucket/friends/profile.json"),
+    policies.Permission("s3:PutObject", "WorkspaceBucket/agents/mochi/profile.json"),
+    policies.Permission("secretsmanager:GetSecretValue", "friends/cloudflare-of-another-AbCdEf"),
+    policies.Permission("secretsmanager:GetSecretValue", "friends/api-tokens-of-another-AbCdEf"),
+    policies.Permission("dynamodb:Query", "FriendsTable/index/another"),
+]
+
+
+@pytest.mark.case("L5")
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("other", NOT_THE_APIS, ids=str)
+def test_a_function_reaches_the_apis_own_objects_only(
+    function: str, other: policies.Permission
+) -> None:
+    assert not policies.allows(function, other)
 
 
 def test_only_the_apis_own_folder_of_the_bucket_can_be_listed() -> None:

@@ -14,6 +14,7 @@ from tests.manifests import (
     create_deployment_manifest,
     create_job_manifest,
     create_service_manifest,
+    spell_out_defaults,
 )
 from tests.unit.domain.admission.good_manifests import GOOD
 
@@ -63,6 +64,23 @@ def test_each_kind_is_created_then_left_unchanged(api: Api, url: str) -> None:
     changed = create_config_map_manifest(data={"colour": "red"})
     assert changes(api.post(f"{url}?dry_run=true", changed)) == ["configured"]
     assert changes(api.post(url, changed)) == ["configured"]
+
+
+SPELLED_OUT = spell_out_defaults()
+
+
+@pytest.mark.case("K10")
+@pytest.mark.parametrize("kind", SPELLED_OUT)
+def test_an_object_with_its_defaults_spelled_out_is_unchanged(
+    api: Api, url: str, kind: str
+) -> None:
+    clock = Clock()
+    api = Api(now=clock.now, sleep=clock.sleep)
+    told = []
+    for each in (*SPELLED_OUT[kind], SPELLED_OUT[kind][0]):
+        clock.pass_seconds(7)
+        told += changes(api.post(url, each))
+    assert told == ["created", "unchanged", "unchanged"]
 
 
 @pytest.mark.parametrize("name", GOOD)

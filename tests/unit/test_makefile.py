@@ -32,6 +32,7 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
         ("store-kubeconfig", STORE),
         ("store-kubeconfig CLUSTER=main", STORE),
         ("store-kubeconfig FILE=/path", STORE),
+        ("route-domains", "Say which: make route-domains DOMAINS=domains.json"),
         ("revoke-token", "Say which: make revoke-token ID=<id>; make list-tokens shows them"),
         ("mint-token", MINT),
         ("mint-token ROLE=boss", MINT),

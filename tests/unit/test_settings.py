@@ -92,6 +92,8 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("RESERVED_LABELS", "release,-x"),
         ("RESERVED_LABELS", "[a-z]*"),
         ("RESERVED_LABELS", ",".join(f"l{number}" for number in range(65))),
+        ("CLUSTER_CIDRS", "0.0.0.0/0"),
+        ("CLUSTER_CIDRS", "203.0.113.0/24,2000::/3"),
     ],
 )
 def test_a_bad_variable_is_named(name: str, value: str) -> None:

@@ -295,6 +295,7 @@ ANSWERS: Final[Mapping[str, Answers]] = {
                 200,
                 "The end of the log; the text alone where Accept asks for text/plain.",
                 shown_work.Log,
+                headers=("X-Log-Truncated",),
                 text=(TEXT,),
             ),
         ),

@@ -484,6 +484,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                 "web-5cbkvtm-szdzs/web\n"
                 "2026-11-27T13:19:41Z line 600 from "
                 "web-5cbkvtm-szdzs/web\n",
+                "truncated": False,
             }
         }
     },

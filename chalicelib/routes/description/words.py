@@ -60,6 +60,10 @@ HEADERS: Final[JsonObject] = {
     },
     "Vary": {"description": "What else the answer depends on.", "schema": _TEXT},
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"const": "Bearer"}},
+    "X-Log-Truncated": {
+        "description": "The lines are longer than one answer, and the oldest are left out.",
+        "schema": {"const": "true"},
+    },
     "X-Request-Id": {
         "description": "The request's name in the API's logs.",
         "required": True,

@@ -6,6 +6,8 @@ CONTRACT_KUBECONFIG. The control plane of `make test-cluster` has no kubelet: it
 
 from typing import Any
 
+import pytest
+
 from tests.contract.cluster.builders import build_container, build_job, build_pod
 from tests.contract.cluster.target import Place, eventually, refusal, succeed
 from tests.contract.cluster.test_logs import WRITER, read_log
@@ -26,6 +28,19 @@ def test_a_crashed_container_has_a_previous_log(place: Place, kubelet: str) -> N
     succeed(place.create(build_pod("web", container, nodeName=kubelet)))
     eventually(lambda: read_log(place, previous="true").ok, seconds=60)
     assert "line 1" in read_log(place, previous="true").text
+
+
+@pytest.mark.case("K11")
+def test_of_the_last_long_lines_the_newest_are_cut(place: Place, kubelet: str) -> None:
+    padding = "$(yes é | head -n 1000 | tr -d '\\n')"
+    script = f'p={padding}; for i in $(seq 600); do echo "$p line $i"; done; sleep 3600 # wide 1000'
+    container = build_container(image="busybox:1.36", command=["sh", "-c", script])
+    succeed(place.create(build_pod("web", container, nodeName=kubelet)))
+    eventually(lambda: read_log(place).text.count("\n") >= 600, seconds=60)
+    cut = read_log(place, tailLines=100, limitBytes=100_000)
+    assert len(cut.content) == 100_000
+    assert "line 501" in cut.text.splitlines()[0]
+    assert "line 600" not in cut.text
 
 
 def test_a_container_that_waits_for_its_image_has_no_log(place: Place, kubelet: str) -> None:
