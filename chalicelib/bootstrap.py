@@ -4,7 +4,6 @@ Nothing is connected here: clients are made when they are first used, so that im
 opens no connection and a route pays only for what it needs.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,13 +28,13 @@ from chalicelib.services.comparing import Comparison
 from chalicelib.services.convergence import Convergence
 from chalicelib.services.execution import Executor
 from chalicelib.services.exposure import Exposures
-from chalicelib.services.following import Follower
 from chalicelib.services.friends import Friends
 from chalicelib.services.namespaces import Namespaces
 from chalicelib.services.operations import Operations
 from chalicelib.services.provisioning import Provisioner
 from chalicelib.services.publishing import Publisher
 from chalicelib.services.reconciling import Reconciler
+from chalicelib.services.rollout_status import RolloutStatus
 from chalicelib.services.sweeping import Sweeper
 from chalicelib.services.teardown import Teardown
 from chalicelib.services.worker import Worker
@@ -62,7 +61,6 @@ def wire(
     settings: Settings,
     *,
     now: Callable[[], datetime] = utc_now,
-    sleep: Callable[[float], None] = time.sleep,
     seam: Seam | None = None,
 ) -> Dependencies:
     """Build every part from the settings. Opens no connection.
@@ -86,6 +84,7 @@ def wire(
         reconcile=settings.reconcile_function,
     )
     executor = Executor(clusters, now)
+    rollouts = RolloutStatus(operations, clusters, now)
     workspace = S3Workspace(aws, settings.workspace_bucket)
     exposure_store = DynamoExposureStore(table)
     dns = CloudflareDns(
@@ -115,16 +114,15 @@ def wire(
         ),
         namespaces=Namespaces(clusters),
         exposures=exposures,
-        operations=Operations(access, operations, clusters, dispatcher, executor, now),
+        operations=Operations(access, operations, clusters, dispatcher, executor, rollouts, now),
         tokens=SecretTokens(secrets, settings.api_tokens_secret),
         answers=DynamoAnswerStore(aws, settings.table_name),
         now=now,
         requests=Throttle(settings.requests_per_second, now),
         guesses=Throttle(settings.requests_per_second / 5, now),
     )
-    follower = Follower(operations, clusters, now, sleep)
-    teardown = Teardown(store, operations, publisher, clusters, workspace, now, sleep)
-    worker = Worker(operations, dispatcher, executor, follower, teardown, now, sleep)
+    teardown = Teardown(store, operations, publisher, clusters, workspace, now)
+    worker = Worker(operations, dispatcher, executor, teardown, now)
     inventory, zones = DynamoInventory(table), Zones(dns, exposure_store, now)
     comparison = Comparison(
         inventory=inventory,
@@ -143,6 +141,8 @@ def wire(
         workspace=workspace,
         publisher=publisher,
         exposure_store=exposure_store,
+        operations=operations,
+        rollouts=rollouts,
         dispatcher=dispatcher,
         now=now,
     )

@@ -74,10 +74,10 @@ class KubernetesClusters:
         self._clients: dict[str, tuple[float, DynamicClient]] = {}
         self._lock = threading.Lock()
 
-    def open(self, name: str, deadline: Deadline) -> Cluster:
+    def open(self, name: str, deadline: Deadline, *, attempts: int = _ATTEMPTS) -> Cluster:
         """See Clusters."""
         self.client(name)
-        return _OpenCluster(self, name, deadline)
+        return _OpenCluster(self, name, deadline, attempts)
 
     def client(self, name: str) -> "DynamicClient":
         """Return the named cluster's client; its kubeconfig is read again every five minutes."""
@@ -122,10 +122,17 @@ class KubernetesClusters:
 class _OpenCluster:
     """The Cluster of ports.py."""
 
-    def __init__(self, clusters: KubernetesClusters, name: str, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        clusters: KubernetesClusters,
+        name: str,
+        deadline: Deadline,
+        attempts: int = _ATTEMPTS,
+    ) -> None:
         self._clusters = clusters
         self._name = name
         self._deadline = deadline
+        self._attempts = attempts
 
     def get(self, ref: ObjectRef) -> JsonObject | None:
         """See Cluster."""
@@ -256,7 +263,7 @@ class _OpenCluster:
                 self._clusters.forget(self._name, client)
                 reloaded = True
                 continue
-            if not call.may_pass(answer) or tries >= _ATTEMPTS:
+            if not call.may_pass(answer) or tries >= self._attempts:
                 return answer, tries
             delay = answer.retry_after_seconds or backoff_seconds(tries)
             if delay >= self._deadline.remaining_seconds:

@@ -7,7 +7,8 @@ FRIEND#alice             EXPOSURE#my-app  what is exposed (see exposures)
 IDENTITY#discord#<id>    CLAIM            who owns a platform id
 
 The index "friends" lists what the reconciler compares with the world, by list_pk and list_sk:
-FRIENDS, EXPOSURES, CLAIMS, and WATCHED for operations; list_sk starts with the friend's id.
+FRIENDS, EXPOSURES, CLAIMS; list_sk starts with the friend's id. Operations are in their friends'
+rows, as far as they are unfinished.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ from chalicelib.domain.model import (
     Queue,
 )
 from chalicelib.domain.ownership import friend_not_found
-from chalicelib.domain.timestamps import moment_of
+from chalicelib.domain.timestamps import moment_of, timestamp
 from chalicelib.gateways.damage import EXPOSURE_PREFIX, read_row, sound_in
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import StaleVersion
@@ -44,6 +45,7 @@ ALL_EXPOSURES: Final = "EXPOSURES"
 ALL_CLAIMS: Final = "CLAIMS"
 CLAIM: Final = "CLAIM"
 _AGENT_PREFIX: Final = "AGENT#"
+_UNFINISHED_PREFIX: Final = "unfinished_"
 
 
 class DynamoFriendStore:
@@ -315,7 +317,21 @@ def to_queue(item: Item) -> Queue:
         ran_at=item.get("ran_at"),
         lease_owner=item.get("lease_owner"),
         lease_until=int(item.get("lease_until", 0)),
+        dispatched_at=item.get("dispatched_at"),
+        unfinished={
+            int(name.removeprefix(_UNFINISHED_PREFIX)): timestamp(moment_of(item[name]))
+            for name in item
+            if name.startswith(_UNFINISHED_PREFIX)
+        },
     )
+
+
+def unfinished_field(sequence: int) -> str:
+    """Return where the friend's row has the date of an operation until that is over.
+
+    An attribute of its own: what takes it away needs not know whether it was there.
+    """
+    return f"{_UNFINISHED_PREFIX}{sequence}"
 
 
 def exposure_item(exposure: Exposure) -> Item:

@@ -32,7 +32,6 @@ def api(backend: None, kube: ClusterDouble, cloudflare: CloudflareDouble, clock:
     api = Api(
         configure_domain(cloudflare),
         now=clock.now,
-        sleep=clock.sleep,
     )
     api.register_friend(discord_id=DISCORD_ID, token=AGENT_TOKEN)
     assert api.post(APPLY, create_service_manifest()).status == 200

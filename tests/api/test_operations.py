@@ -42,7 +42,7 @@ def clock() -> Clock:
 @pytest.fixture
 def api(backend: None, clock: Clock) -> Api:
     """The app, with alice in it."""
-    api = Api(now=clock.now, sleep=clock.sleep)
+    api = Api(now=clock.now)
     api.register_friend()
     return api
 
@@ -351,7 +351,7 @@ def test_k02_every_order_of_three_applies_with_duplicates_ends_at_the_newest(
 def test_k01_an_event_that_comes_again_does_nothing_more(
     backend: None, kube: ClusterDouble, invocations: list[Any], deliveries: int
 ) -> None:
-    api = Api(sleep=lambda _: time.sleep(0.05))
+    api = Api()
     api.register_friend()
     apply_async(api)
     event = invocations.pop()

@@ -38,7 +38,7 @@ def start(backend: None, kube: ClusterDouble, cloudflare: CloudflareDouble) -> C
     environment = configure_domain(cloudflare)
     clock = Clock()
     policies.used.clear()
-    return lambda: Api(environment, now=clock.now, sleep=clock.sleep)
+    return lambda: Api(environment, now=clock.now)
 
 
 def use_the_api(api: Api) -> None:

@@ -333,10 +333,10 @@ def test_a_domain_that_is_not_configured_is_told(
     backend: None, kube: ClusterDouble, cloudflare: CloudflareDouble, clock: Clock
 ) -> None:
     environment = configure_domain(cloudflare)
-    api = Api(environment, now=clock.now, sleep=clock.sleep)
+    api = Api(environment, now=clock.now)
     api.register_friend()
     assert expose(api, "alice", "app").status == 200
-    bare = Api({**environment, "DOMAINS": "[]"}, now=clock.now, sleep=clock.sleep)
+    bare = Api({**environment, "DOMAINS": "[]"}, now=clock.now)
     report = bare.reconcile()
     assert codes(report["failed"]) == {"dns_misconfigured"}
     assert "friends.example" in report["failed"][0]["what"]

@@ -137,7 +137,7 @@ def test_a_stray_record_in_the_friends_other_domain_goes(
     environment = configure_domain(cloudflare)
     second = {"name": "second.example", "zone_id": SECOND_ZONE, "target": "t.cfargotunnel.com"}
     domains = json.dumps([*json.loads(environment["DOMAINS"]), second])
-    api = Api({**environment, "DOMAINS": domains}, now=clock.now, sleep=clock.sleep)
+    api = Api({**environment, "DOMAINS": domains}, now=clock.now)
     api.register_friend()
     expose(api, "alice", "app")
     owner = owner_of(find_row("FRIEND#alice", "PROFILE")["uid"], "app")
