@@ -68,7 +68,8 @@ class Sending:
             for position, result in zip(batch, sent, strict=True):
                 found[position] = result
             errors = {each: error for each in batch if _is_fault(error := found[each])}
-            if errors and not self._answers():
+            if errors and (self.dry_run or not self._answers()):
+                # Who tries things out hears what keeps the cluster from judging them.
                 break
             for position, error in errors.items():
                 found[position] = self._fail(position, error)
