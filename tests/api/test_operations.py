@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import traceback
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -388,6 +389,21 @@ def test_k03_a_poison_operation_fails_for_good_and_blocks_nobody(
         with pytest.raises(Interrupted, match=r"^internal_error$"):
             api.run_operation(event)
     assert len(tried) == 3
+
+
+def test_k03_manifests_that_no_request_recorded_are_such_a_poison(
+    api: Api, invocations: list[Any]
+) -> None:
+    poison = apply_async(api)
+    fine = api.post(APPLY, config_map("fine", name="other"), headers=ASYNC).json["operation"]
+    boto3.resource("dynamodb").Table(TABLE).update_item(
+        Key={"pk": "MANIFESTS#alice", "sk": poison["id"]},
+        UpdateExpression="SET manifests = :poison",
+        ExpressionAttributeValues={":poison": zlib.compress(b"[1]")},
+    )
+    with pytest.raises(Interrupted, match=r"^internal_error$"):
+        api.run_operation(invocations[0])
+    assert (read(api, poison)["status"], read(api, fine)["status"]) == ("failed", "succeeded")
 
 
 def test_k03_an_event_of_what_has_failed_for_good_fails_whenever_it_is_delivered(
