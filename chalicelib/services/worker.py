@@ -61,8 +61,8 @@ class Worker:
         """Run what is pending of the friend's, and return how the named operation stands.
 
         Safe to repeat, concurrently too. Raises NotFound when the friend or the operation is
-        gone, and Interrupted when the event has to be delivered again, or the named operation was
-        given up.
+        gone, and Interrupted when the event has to be delivered again, or the named operation
+        has failed for good.
         """
         if deadline.remaining_seconds < 2 * _ENOUGH_SECONDS:
             # Handing on from here would go on for ever.
