@@ -4,7 +4,6 @@ Nothing is connected here: clients are made when they are first used, so that im
 opens no connection and a route pays only for what it needs.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,13 +30,13 @@ from chalicelib.services.convergence import Convergence
 from chalicelib.services.credentials import Credentials
 from chalicelib.services.execution import Executor
 from chalicelib.services.exposure import Exposures
-from chalicelib.services.following import Follower
 from chalicelib.services.friends import Friends
 from chalicelib.services.namespaces import Namespaces
 from chalicelib.services.operations import Operations
 from chalicelib.services.provisioning import Provisioner
 from chalicelib.services.publishing import Publisher
 from chalicelib.services.reconciling import Reconciler
+from chalicelib.services.rollout_status import RolloutStatus
 from chalicelib.services.sweeping import Sweeper
 from chalicelib.services.teardown import Teardown
 from chalicelib.services.worker import Worker
@@ -64,7 +63,6 @@ def wire(
     settings: Settings,
     *,
     now: Callable[[], datetime] = utc_now,
-    sleep: Callable[[float], None] = time.sleep,
     seam: Seam | None = None,
 ) -> Dependencies:
     """Build every part from the settings. Opens no connection.
@@ -88,6 +86,7 @@ def wire(
         reconcile=settings.reconcile_function,
     )
     executor = Executor(clusters, now)
+    rollouts = RolloutStatus(operations, clusters, now)
     workspace = S3Workspace(aws, settings.workspace_bucket)
     exposure_store = DynamoExposureStore(table)
     cloudflare = CloudflareDns(
@@ -126,7 +125,7 @@ def wire(
         ),
         namespaces=Namespaces(clusters),
         exposures=exposures,
-        operations=Operations(access, operations, clusters, dispatcher, executor, now),
+        operations=Operations(access, operations, clusters, dispatcher, executor, rollouts, now),
         tokens=SecretTokens(secrets, settings.api_tokens_secret),
         answers=DynamoAnswerStore(aws, settings.table_name),
         reserved_labels=settings.reserved_labels,
@@ -135,9 +134,8 @@ def wire(
         guesses=Throttle(settings.requests_per_second / 5, now),
         gateway_path=settings.gateway_path,
     )
-    follower = Follower(operations, clusters, now, sleep)
-    teardown = Teardown(store, operations, converger, clusters, workspace, now, sleep)
-    worker = Worker(operations, dispatcher, executor, follower, teardown, now, sleep)
+    teardown = Teardown(store, operations, converger, clusters, workspace, now)
+    worker = Worker(operations, dispatcher, executor, teardown, now)
     inventory, zones = DynamoInventory(table), Zones(dns[Purpose.RECONCILE], exposure_store, now)
     comparison = Comparison(
         inventory=inventory,
@@ -157,6 +155,8 @@ def wire(
         workspace=workspace,
         publisher=converger,
         exposure_store=exposure_store,
+        operations=operations,
+        rollouts=rollouts,
         dispatcher=dispatcher,
         now=now,
     )

@@ -143,7 +143,8 @@ class OperationStore(Protocol):
     def start(self, friend: Friend, sequence: int, owner: str) -> Operation | None:
         """Begin, or take up again, the operation with this number, and return it.
 
-        Returns None where there is nothing to do: it is over, or not this registration's.
+        It has its manifests with it. Returns None where there is nothing to do: it is over, or not
+        this registration's.
         """
 
     def checkpoint(
@@ -166,12 +167,39 @@ class OperationStore(Protocol):
         the lease is kept if keep says so; otherwise it is given back. Raises LeaseLost.
         """
 
-    def record(self, operation: Operation, owner: str | None = None) -> bool:
+    def record(self, operation: Operation, owner: str) -> bool:
         """Record how an operation stands, and tell whether that was done.
 
-        Returns False, and changes nothing, when the operation is already over; when owner is given
-        and another runner has taken the operation over; and when no owner is given and it is not
-        applied yet.
+        Returns False, and changes nothing, when it is over, or another runner has taken it over.
+        """
+
+    def postpone(self, operation: Operation, owner: str) -> None:
+        """Forget the starts of an operation that could not go on, for no fault of its own.
+
+        Raises LeaseLost. Safe to repeat.
+        """
+
+    def claim_check(self, operation: Operation, at: str, before: str) -> Operation | None:
+        """Take the right to judge a waiting operation's rollouts now; return it as it is.
+
+        Returns None when it is over, or was judged after before. One call.
+        """
+
+    def record_check(self, friend: Friend, operation: Operation) -> bool:
+        """Record what was found of a waiting operation's rollouts, and tell whether that was done.
+
+        Where that ends it, it counts no longer as unfinished, in the same step. Returns False, and
+        changes nothing, when it is over already, or does not wait.
+        """
+
+    def forget_unfinished(self, friend: Friend, sequence: int) -> None:
+        """Count an operation no longer as unfinished: it is over, or gone. Safe to repeat."""
+
+    def claim_dispatch(self, friend: Friend, at: str, before: str, now: float) -> bool:
+        """Take the right to have a line run again that nobody runs, and tell whether it was free.
+
+        It is not while somebody has the lease, nothing is pending, or after a claim later than
+        before. One call.
         """
 
     def finish_deletion(self, friend: Friend, operation: Operation, owner: str) -> None:
@@ -181,7 +209,7 @@ class OperationStore(Protocol):
         """
 
     def find(self, friend: Friend, identifier: str) -> Operation | None:
-        """Return one of the friend's operations, or None."""
+        """Return one of the friend's operations, or None. Without its manifests."""
 
     def find_deletion(self, friend_id: str, identifier: str) -> Operation | None:
         """Return the finished deletion of a friend who had this id, or None."""
@@ -234,7 +262,7 @@ class ExposureStore(Protocol):
 
 @dataclass(frozen=True)
 class Watched:
-    """An operation whose rollout is being watched: all of it is applied, and it is not over."""
+    """A waiting operation of the version before, which the friend's row does not count."""
 
     friend_id: str
     uid: str
@@ -275,7 +303,7 @@ class Inventory(Protocol):
     def watched(
         self, friend_id: str | None = None, damaged: list[DamagedRow] | None = None
     ) -> list[Watched]:
-        """Return the operations that are being watched, of one friend or of all."""
+        """Return what the version before left waiting for rollouts, of one friend or of all."""
 
     def friend_counts(self) -> list[FriendCount]:
         """Return how many friends are counted, of each agent and in all: as it is, not by index."""
@@ -595,9 +623,10 @@ class Cluster(Protocol):
 class Clusters(Protocol):
     """The clusters, by name."""
 
-    def open(self, name: str, deadline: Deadline) -> Cluster:
+    def open(self, name: str, deadline: Deadline, *, attempts: int = 5) -> Cluster:
         """Return the named cluster, its every call bounded by the deadline.
 
+        A call that fails for a reason that may pass is made so many times at most.
         Raises UpstreamFailed (code cluster_misconfigured) when its kubeconfig is missing or
         unsafe. Opens no connection.
         """

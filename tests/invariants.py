@@ -70,6 +70,8 @@ def _missing(seen: Observed, record: FriendRecord) -> Iterator[str]:
         yield f"{friend.id} is {friend.phase}"
     if not record.queue.is_drained:
         yield f"{friend.id}'s line of operations is not drained"
+    if record.queue.unfinished:
+        yield f"{friend.id}'s row counts operations as unfinished"
     for kind in NAMESPACE_KINDS:
         desired = build_namespace_object(kind, friend, seen.layout)
         if not _says(seen.find(kind, desired), desired):

@@ -75,7 +75,7 @@ class World:
             "DOMAINS": json.dumps([domain]),
             "CLOUDFLARE_URL": self.cloudflare.url,
         }
-        parts = {"now": self.clock.now, "sleep": self.clock.sleep, "seam": seam or Seam()}
+        parts = {"now": self.clock.now, "seam": seam or Seam()}
         return Api(environment, **parts)
 
     def save(self) -> Callable[[], None]:

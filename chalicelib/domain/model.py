@@ -1,5 +1,6 @@
 """The nouns of the product, as frozen data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -143,7 +144,10 @@ class Lease:
 class Queue:
     """A friend's line of operations: sequence numbers, and who runs them now.
 
-    ran_at is when the last one that is finished was applied, ISO 8601, UTC.
+    ran_at is when the last one that is finished was applied, and dispatched_at when somebody who
+    read an operation last had the line run again. unfinished has the date of acceptance of each
+    operation that is not over: those up to finished are applied, and wait for their rollouts.
+    Dates are ISO 8601, UTC.
     """
 
     accepted: int = 0
@@ -151,11 +155,28 @@ class Queue:
     ran_at: str | None = None
     lease_owner: str | None = None
     lease_until: int = 0
+    dispatched_at: str | None = None
+    unfinished: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def is_drained(self) -> bool:
         """Whether every accepted operation is applied or has failed."""
         return self.finished >= self.accepted
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether unfinished has the first one that is pending: the version before kept no date."""
+        return self.is_drained or self.finished + 1 in self.unfinished
+
+    @property
+    def waiting(self) -> list[int]:
+        """The operations that are applied and wait for their rollouts."""
+        return [each for each in sorted(self.unfinished) if each <= self.finished]
+
+    @property
+    def unfinished_count(self) -> int:
+        """How many operations are not over, waiting ones included."""
+        return self.accepted - self.finished + len(self.waiting)
 
     def is_held(self, now: float) -> bool:
         """Whether somebody has the lease at this time."""

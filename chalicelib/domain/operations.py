@@ -1,7 +1,7 @@
 """Operations: what was accepted for a friend, in the order in which it has to be done.
 
 accepted ──▶ pending ──start──▶ running ──▶ succeeded | failed
-                                   └─ with wait: all applied ─▶ watched until ready ─▶ either
+                                   └─ with wait: all applied ─▶ waiting until ready ─▶ either
 
 An operation acts on the objects of its manifests: an apply says all of them, any other verb names
 its one target and nothing else (see name_target).
@@ -72,12 +72,14 @@ class OperationStatus(StrEnum):
 class Operation:
     """One accepted operation.
 
-    results has one entry for each manifest, or for each step of a friend's deletion, None until it
-    is known.
-    force says that an apply takes fields over that others hold of what this API applied before.
-    request is the idempotency record of the POST that made it. attempts counts the starts since the
-    last object that was done, and given_up tells that it failed because there were too many of
-    them. applied_at is set when nothing is left to send. Times are ISO 8601, UTC.
+    manifests are what it was accepted with, and what a start of it returns; who merely reads it
+    gets none. results has one entry for each manifest, or for each step of a friend's deletion,
+    None until it is known. force says that an apply takes fields over that others hold of what
+    this API applied before. request is the idempotency record of the POST that made it. attempts
+    counts the starts since the last object that was done, and given_up tells that it failed
+    because there were too many of them. applied_at is set when nothing is left to send; after
+    that, judged_at is when somebody last looked at its rollouts, and failing_since when these began
+    to fail. Times are ISO 8601, UTC.
     """
 
     id: str
@@ -99,10 +101,12 @@ class Operation:
     error: str | None = None
     code: str | None = None
     given_up: bool = False
+    judged_at: str | None = None
+    failing_since: str | None = None
 
     @property
     def is_watched(self) -> bool:
-        """Whether all is applied, and what is left is to see it become ready."""
+        """Whether all is applied, and it waits for its rollouts."""
         return self.status is OperationStatus.RUNNING and self.applied_at is not None
 
     @property

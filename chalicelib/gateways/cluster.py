@@ -81,10 +81,10 @@ class KubernetesClusters:
         self._connections: dict[str, _Connection] = {}
         self._lock = threading.Lock()
 
-    def open(self, name: str, deadline: Deadline) -> Cluster:
+    def open(self, name: str, deadline: Deadline, *, attempts: int = _ATTEMPTS) -> Cluster:
         """See Clusters."""
         self.client(name)
-        return _OpenCluster(self, name, deadline)
+        return _OpenCluster(self, name, deadline, attempts)
 
     def credential_ends_at(self, name: str) -> datetime | None:
         """See Clusters."""
@@ -149,10 +149,17 @@ class _Connection:
 class _OpenCluster:
     """The Cluster of ports.py."""
 
-    def __init__(self, clusters: KubernetesClusters, name: str, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        clusters: KubernetesClusters,
+        name: str,
+        deadline: Deadline,
+        attempts: int = _ATTEMPTS,
+    ) -> None:
         self._clusters = clusters
         self._name = name
         self._deadline = deadline
+        self._attempts = attempts
 
     def get(self, ref: ObjectRef) -> JsonObject | None:
         """See Cluster."""
@@ -325,7 +332,7 @@ class _OpenCluster:
                 self._clusters.forget(self._name, client)
                 reloaded = True
                 continue
-            if not call.may_pass(answer) or tries >= _ATTEMPTS:
+            if not call.may_pass(answer) or tries >= self._attempts:
                 self._require_word_of_api_server(answer)
                 return answer, tries
             delay = answer.retry_after_seconds or backoff_seconds(tries)

@@ -8,7 +8,8 @@ IDENTITY#discord#<id>    CLAIM            who owns a platform id
 COUNTER#friends          mochi, ALL       how many friends there are (see friend_counts)
 
 The index "friends" lists what the reconciler compares with the world, by list_pk and list_sk:
-FRIENDS, EXPOSURES, CLAIMS, and WATCHED for operations; list_sk starts with the friend's id.
+FRIENDS, EXPOSURES, CLAIMS; list_sk starts with the friend's id. Operations are in their friends'
+rows, as far as they are unfinished.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,7 +37,7 @@ from chalicelib.domain.model import (
     Relationship,
 )
 from chalicelib.domain.ownership import friend_not_found
-from chalicelib.domain.timestamps import moment_of
+from chalicelib.domain.timestamps import moment_of, timestamp
 from chalicelib.gateways.damage import EXPOSURE_PREFIX, read_row, sound_in
 from chalicelib.gateways.friend_counts import count_up, require_room
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
@@ -51,6 +52,7 @@ ALL_CLAIMS: Final = "CLAIMS"
 CLAIM: Final = "CLAIM"
 _AGENT_PREFIX: Final = "AGENT#"
 _IS_OURS_OR_ABSENT: Final = "attribute_not_exists(pk) OR uid = :uid"
+_UNFINISHED_PREFIX: Final = "unfinished_"
 
 
 class DynamoFriendStore:
@@ -367,7 +369,21 @@ def to_queue(item: Item) -> Queue:
         ran_at=item.get("ran_at"),
         lease_owner=item.get("lease_owner"),
         lease_until=int(item.get("lease_until", 0)),
+        dispatched_at=item.get("dispatched_at"),
+        unfinished={
+            int(name.removeprefix(_UNFINISHED_PREFIX)): timestamp(moment_of(item[name]))
+            for name in item
+            if name.startswith(_UNFINISHED_PREFIX)
+        },
     )
+
+
+def unfinished_field(sequence: int) -> str:
+    """Return where the friend's row has the date of an operation until that is over.
+
+    An attribute of its own: what takes it away needs not know whether it was there.
+    """
+    return f"{_UNFINISHED_PREFIX}{sequence}"
 
 
 def exposure_item(exposure: Exposure) -> Item:

@@ -237,7 +237,12 @@ class DynamoExposureStore:
 
     def _void_removal(self, exposure: Exposure) -> Item:
         """Return the action by which the exposure is no longer one that was removed."""
-        return self._table.delete_action(host_pk(exposure.hostname), removed_sk(exposure.uid))
+        return self._table.delete_action(
+            host_pk(exposure.hostname),
+            removed_sk(exposure.uid),
+            when="attribute_not_exists(pk) OR uid = :uid",
+            values={":uid": exposure.uid},
+        )
 
     def _unlock(self, exposure: Exposure, owner: str, sets: Item | None = None) -> Item:
         return self._table.update_action(

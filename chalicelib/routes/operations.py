@@ -54,7 +54,7 @@ WAIT: Final = Parameter[bool](
         lambda text: None if text == _READY else "must be ready, or be left out.",
         {"type": "string", "enum": [_READY]},
     ),
-    "ready: answer 202, and have the operation follow rollouts and Jobs to their end.",
+    "ready: answer 202; the operation is over when rollouts and Jobs are. Read it until then.",
     bool,
     default=False,
 )
@@ -119,7 +119,7 @@ def apply(services: Services, request: Request) -> Answer:
 def get_operation(services: Services, request: Request) -> Answer:
     """GET .../operations/{operation_id}: read how far an operation is."""
     friend_id, identifier = request.get(FRIEND_ID), request.get(OPERATION)
-    operation = services.operations.get(request.principal, friend_id, identifier)
+    operation = services.operations.get(request.principal, friend_id, identifier, request.deadline)
     headers = {} if operation.status.is_final else {"Retry-After": "2"}
     return Answer(present_operation(operation), headers=headers)
 

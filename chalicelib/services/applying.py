@@ -6,7 +6,7 @@ Requests, the worker and dry runs alike run this code. Sending a manifest twice 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeGuard
 
 from chalicelib.domain import kinds
 from chalicelib.domain.errors import (
@@ -28,7 +28,10 @@ Observed = Mapping[ObjectRef, JsonObject]
 
 # So many leave at once; between two such batches the sender may find that its time is over.
 _BATCH: Final = 16
-# What an upstream could not do now, it may do later: the object has no result yet.
+# How often, and for how long in all, an object is sent that the cluster does not take.
+ATTEMPTS: Final = 3
+LONGEST_SECONDS: Final = 10.0
+# What an upstream could not do now, it may do later.
 PASSING: Final = (OutOfTime, UpstreamFailed, UpstreamUnreachable)
 
 
@@ -44,6 +47,7 @@ class Sending:
     that others hold, of objects that this API applied before.
     """
 
+    friend: Friend
     manifests: tuple[JsonObject, ...]
     observed: Observed
     next_cluster: Callable[[], Cluster | None]
@@ -54,8 +58,9 @@ class Sending:
     def send(self, results: Sequence[JsonObject | None]) -> list[Found]:
         """Send what has no result yet and return all results, in the manifests' order.
 
-        An object that an upstream could not take now has that error in place of a result, and
-        one that there was no time for has None.
+        An object that the cluster does not take, while it answers otherwise, has failed. Where it
+        does not answer at all, sending ends: an object that was on its way has that error in place
+        of a result, and one that there was no time for has None.
         """
         found: list[Found] = list(results)
         for batch in self._batches(results):
@@ -65,7 +70,34 @@ class Sending:
             sent = side_by_side([partial(self._send_one, cluster, each) for each in batch])
             for position, result in zip(batch, sent, strict=True):
                 found[position] = result
+            errors = {each: error for each in batch if _is_fault(error := found[each])}
+            if errors and (self.dry_run or not self._answers()):
+                # Who tries things out hears what keeps the cluster from judging them.
+                break
+            for position, error in errors.items():
+                found[position] = self._fail(position, error)
         return found
+
+    def _answers(self) -> bool:
+        """Tell whether the cluster answers, now that an object of a batch got no answer or 5xx."""
+        cluster = self.next_cluster()
+        if cluster is None:
+            return False
+        try:
+            cluster.get(ObjectRef(kinds.NAMESPACE, self.friend.namespace))
+        except PASSING:
+            return False
+        return True
+
+    def _fail(self, position: int, error: ApiError) -> JsonObject:
+        failure = {"status": "failed", "error": error.message, "code": error.code}
+        result = self._shown(position) | failure
+        self.keep(position, result)
+        return result
+
+    def _shown(self, position: int) -> JsonObject:
+        ref = ref_of(self.manifests[position])
+        return {"kind": ref.kind.name, "name": ref.name}
 
     def _batches(self, results: Sequence[JsonObject | None]) -> Iterator[list[int]]:
         for rank in rank_manifests(self.manifests):
@@ -75,20 +107,18 @@ class Sending:
 
     def _send_one(self, cluster: Cluster, position: int) -> JsonObject | ApiError:
         manifest = self.manifests[position]
-        ref = ref_of(manifest)
-        shown: JsonObject = {"kind": ref.kind.name, "name": ref.name}
         try:
             applied = self._apply(cluster, manifest)
         except PASSING as error:
             return error
         except ApiError as error:
-            result = shown | {"status": "failed", "error": error.message, "code": error.code}
-        else:
-            change = _change_of(applied, self.observed.get(ref) or _read_before(cluster, applied))
-            result = shown | {"status": "applied", "change": change}
-            generation = applied.manifest["metadata"].get("generation")
-            if isinstance(generation, int):
-                result["generation"] = generation
+            return self._fail(position, error)
+        before = self.observed.get(ref_of(manifest)) or _read_before(cluster, applied)
+        change = _change_of(applied, before)
+        result = self._shown(position) | {"status": "applied", "change": change}
+        generation = applied.manifest["metadata"].get("generation")
+        if isinstance(generation, int):
+            result["generation"] = generation
         self.keep(position, result)
         return result
 
@@ -140,6 +170,11 @@ def _read_before(cluster: Cluster, applied: Applied) -> JsonObject | None:
         return cluster.get_at(ref_of(applied.manifest), applied.version_before)
     except ApiError:
         return None
+
+
+def _is_fault(found: Found) -> TypeGuard[ApiError]:
+    """Tell whether this is what a cluster made of an object; for some there was no time."""
+    return isinstance(found, ApiError) and not isinstance(found, OutOfTime)
 
 
 def _change_of(applied: Applied, before: JsonObject | None) -> Result:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -31,17 +31,20 @@ from chalicelib.domain.operations import (
     OperationType,
     build_operation,
     name_target,
+    operation_id,
     operation_not_found,
 )
 from chalicelib.domain.ownership import require_staying
 from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Clusters, Dispatcher, LeaseLost, OperationStore, StaleVersion
 from chalicelib.services.access import Access
-from chalicelib.services.applying import PASSING, Observed, Sending, observe
+from chalicelib.services.applying import ATTEMPTS, PASSING, Observed, Sending, observe
 from chalicelib.services.concurrency import both
 from chalicelib.services.deleting import find_target, rehearse_deletion
-from chalicelib.services.execution import LEASE_SECONDS, Executor, Turn, new_lease
+from chalicelib.services.execution import Executor, Turn
 from chalicelib.services.handing_on import hand_on
+from chalicelib.services.leases import new_term
+from chalicelib.services.rollout_status import RolloutStatus
 from chalicelib.services.stale import retry_stale
 
 # More than this never fits the time of a request when a cluster is slow.
@@ -50,7 +53,9 @@ _MOST_INLINE: Final = 32
 _ENOUGH_SECONDS: Final = 6.0
 _RECORDING_SECONDS: Final = 3.0
 _NEWEST_LOOKED_AT: Final = 50
-_MOST_PENDING: Final = 20
+_MOST_UNFINISHED: Final = 20
+# A reader has a line run that nobody runs, at most so often: its event may be on its way.
+_DISPATCHED_EVERY: Final = timedelta(seconds=10)
 
 _log = logging.getLogger(__name__)
 
@@ -96,6 +101,7 @@ class Operations:
     clusters: Clusters
     dispatcher: Dispatcher
     executor: Executor
+    rollouts: RolloutStatus
     now: Callable[[], datetime]
 
     def apply(self, principal: Principal, wanted: ApplyRequest, deadline: Deadline) -> Operation:
@@ -112,8 +118,9 @@ class Operations:
         Raises what kept the cluster from judging them all.
         """
         record = self.access.load(principal, wanted.friend_id)
-        cluster = self.clusters.open(record.friend.cluster, deadline)
+        cluster = self.clusters.open(record.friend.cluster, deadline, attempts=ATTEMPTS)
         sending = Sending(
+            record.friend,
             wanted.manifests,
             observe(cluster, record.friend, wanted.manifests, closely=True),
             lambda: cluster,
@@ -163,22 +170,48 @@ class Operations:
             return self._build_deletion(record, principal)
         return retry_stale(partial(self._delete_once, principal, friend_id))
 
-    def get(self, principal: Principal, friend_id: str, identifier: str) -> Operation:
-        """Return one operation. Raises NotFound, or Forbidden.
+    def get(
+        self, principal: Principal, friend_id: str, identifier: str, deadline: Deadline
+    ) -> Operation:
+        """Return how one operation stands. Raises NotFound, or Forbidden.
 
+        Who reads it moves it on: its rollouts are judged, and a line that nobody runs is run again.
         The deletion outlives its friend: an admin, and the agent that asked for it, may see it.
         """
         try:
-            friend = self.access.load(principal, friend_id).friend
+            record = self.access.load(principal, friend_id)
         except NotFound:
             deletion = self.store.find_deletion(friend_id, identifier)
             if deletion is None or not _may_see(deletion, principal):
                 raise
             return deletion
-        operation = self.store.find(friend, identifier)
+        operation = self.store.find(record.friend, identifier)
         if operation is None:
             raise operation_not_found()
+        try:
+            return self._move_on(record, operation, deadline)
+        except ApiError as error:
+            # The row was read: that is an answer.
+            _log.warning("an operation could not be moved on", extra={"code": error.code})
+            return operation
+
+    def _move_on(self, record: FriendRecord, operation: Operation, deadline: Deadline) -> Operation:
+        is_in_line = operation.sequence > record.queue.finished
+        if operation.is_watched or (operation.is_lost and not is_in_line):
+            (operation,) = self.rollouts.check(record.friend, [operation], deadline)
+        elif not operation.status.is_final:
+            self._dispatch_again(record, operation)
         return operation
+
+    def _dispatch_again(self, record: FriendRecord, operation: Operation) -> None:
+        """Have the friend's line run again, where nobody runs it and nobody has just done this."""
+        friend, queue, moment = record.friend, record.queue, self.now()
+        before = timestamp(moment - _DISPATCHED_EVERY)
+        last = max(queue.dispatched_at or "", operation.created_at)
+        if last > before or queue.is_held(moment.timestamp()):
+            return
+        if self.store.claim_dispatch(friend, timestamp(moment), before, moment.timestamp()):
+            hand_on(self.dispatcher, operation)
 
     def list_newest(self, friend: Friend, *, limit: int, before: str | None) -> list[Operation]:
         """Return the friend's operations, the newest first."""
@@ -189,7 +222,7 @@ class Operations:
     ) -> Operation:
         record = self.access.load(principal, wanted.friend_id)
         if wanted.is_repeat and (earlier := self._recorded_by(record.friend, wanted)):
-            if not earlier.status.is_final:
+            if not (earlier.status.is_final or earlier.is_watched):
                 hand_on(self.dispatcher, earlier)
             return earlier
         require_staying(record.friend)
@@ -197,7 +230,7 @@ class Operations:
         operation = self._build(record, wanted, principal.name)
         if not wanted.respond_async and self._is_short(record, operation, deadline):
             return self._run_now(record, operation, deadline)
-        return self._run_later(record, operation)
+        return self._accept(record, operation)
 
     def _delete_object_once(
         self, principal: Principal, wanted: DeletionRequest, deadline: Deadline
@@ -216,7 +249,7 @@ class Operations:
         is_now = is_known and not wanted.respond_async
         if is_now and self._is_short(record, operation, deadline):
             return self._run_now(record, operation, deadline)
-        return self._run_later(record, operation)
+        return self._accept(record, operation)
 
     def _uid_of(self, friend: Friend, wanted: DeletionRequest, deadline: Deadline) -> str:
         """Return the identity of the object. Nothing is before it, so it stays the same."""
@@ -225,19 +258,18 @@ class Operations:
         ref = ObjectRef(wanted.kind, wanted.name, friend.namespace)
         return str(find_target(cluster, friend, ref)["metadata"]["uid"])
 
-    def _run_later(self, record: FriendRecord, operation: Operation) -> Operation:
-        with self._driven(operation):
-            self.store.accept(record.queue, operation, None)
-        hand_on(self.dispatcher, operation)
-        return operation
-
     def _delete_once(self, principal: Principal, friend_id: str) -> Operation:
         record = self.access.load(principal, friend_id)
         operation = self._deletion_of(record.friend)
         if operation is None:
-            operation = self._build_deletion(record, principal)
-            with self._driven(operation):
-                self.store.accept(record.queue, operation, None)
+            return self._accept(record, self._build_deletion(record, principal))
+        self._dispatch_again(record, operation)
+        return operation
+
+    def _accept(self, record: FriendRecord, operation: Operation) -> Operation:
+        """Record the operation, and have it run by an invocation of its own."""
+        with self._driven(operation):
+            self.store.accept(record.queue, operation, None)
         hand_on(self.dispatcher, operation)
         return operation
 
@@ -297,17 +329,10 @@ class Operations:
         )
 
     def _run_now(self, record: FriendRecord, operation: Operation, deadline: Deadline) -> Operation:
-        friend, owner = record.friend, uuid.uuid4().hex
+        friend, term = record.friend, new_term(uuid.uuid4().hex, self.now)
         sending = deadline.within(deadline.remaining_seconds - _RECORDING_SECONDS)
         turn = Turn(
-            self.store,
-            friend,
-            owner,
-            self.now,
-            sending,
-            _ENOUGH_SECONDS,
-            record.queue.ran_at,
-            Deadline.after(LEASE_SECONDS),
+            self.store, friend, term, self.now, sending, _ENOUGH_SECONDS, record.queue.ran_at
         )
         cluster = self.clusters.open(friend.cluster, sending)
         operation = replace(operation, status=OperationStatus.RUNNING)
@@ -315,18 +340,22 @@ class Operations:
         if operation.type is OperationType.APPLY:
             objects = operation.manifests
             look = partial(observe, cluster, friend, objects, closely=turn.looks_closely)
-        accept = partial(self.store.accept, record.queue, operation, new_lease(owner, self.now))
-        with self._driven(operation):
+        accept = partial(self.store.accept, record.queue, operation, term.lease)
+        with self._driven(operation, turn):
             # Looking while it is being recorded: a read changes nothing, and costs no time.
             observed, _ = both(partial(_outcome_of, look), accept)
             executed = self.executor.execute(operation, turn, observed=partial(_value_of, observed))
         if executed.is_complete:
             return self._finish(executed.operation, turn)
+        try:
+            self.store.record(executed.operation, term.owner)
+        except ApiError as error:
+            _log.warning("results were not recorded", extra={"code": error.code})
         self._hand_over(executed.operation, turn)
         return executed.operation
 
     @contextmanager
-    def _driven(self, operation: Operation) -> Iterator[None]:
+    def _driven(self, operation: Operation, turn: Turn | None = None) -> Iterator[None]:
         """See to it that somebody comes back to what may have been recorded, whatever happens.
 
         An event about an operation that is not there does nothing.
@@ -336,35 +365,40 @@ class Operations:
         except StaleVersion:
             raise
         except Exception:
-            hand_on(self.dispatcher, operation)
+            self._hand_over(operation, turn)
             raise
 
     def _finish(self, operation: Operation, turn: Turn) -> Operation:
         try:
-            # What was accepted meanwhile has an invocation of its own, which waits for the lease.
-            self.store.finish(turn.friend, operation.sequence, operation, turn.owner, keep=False)
+            more = self.store.finish(
+                turn.friend, operation.sequence, operation, turn.owner, keep=False
+            )
         except (ApiError, LeaseLost):
             # All is applied, but that is not recorded, or not by us: the worker makes sure.
             _log.warning("an operation could not be finished", extra={"operation": operation.id})
-            hand_on(self.dispatcher, operation)
+            self._hand_over(operation, turn)
             return replace(operation, status=OperationStatus.RUNNING, finished_at=None)
+        if more:
+            # The events of what was accepted meanwhile met our lease, and ended.
+            following = operation_id(turn.friend, operation.sequence + 1)
+            hand_on(self.dispatcher, replace(operation, id=following))
         return operation
 
-    def _hand_over(self, operation: Operation, turn: Turn) -> None:
-        """Have the worker go on. That comes first: the rest only spares it work and waiting."""
-        hand_on(self.dispatcher, operation)
+    def _hand_over(self, operation: Operation, turn: Turn | None) -> None:
+        """Have the worker go on, once the lease is free: an event that meets a held one ends."""
         try:
-            self.store.record(operation, turn.owner)
-            self.store.release(turn.friend, turn.owner)
+            if turn is not None:
+                self.store.release(turn.friend, turn.owner)
         except ApiError as error:
             _log.warning("a lease was left to run out", extra={"code": error.code})
+        hand_on(self.dispatcher, operation)
 
 
 def _require_room(queue: Queue) -> None:
-    if queue.accepted - queue.finished >= _MOST_PENDING:
+    if queue.unfinished_count >= _MOST_UNFINISHED:
         msg = (
-            f"{_MOST_PENDING} operations of this friend are waiting already. "
-            "Try again when some of them are done."
+            f"{_MOST_UNFINISHED} operations of this friend are unfinished, those that wait for "
+            "their rollouts included. Try again when some of them are over."
         )
         raise TooManyRequests(msg, retry_after_seconds=10)
 

@@ -22,7 +22,7 @@ from chalicelib.domain.errors import ApiError, Conflict, UpstreamFailed
 from chalicelib.domain.exposures import exposure_not_found
 from chalicelib.domain.ingress_routes import build_ingress_route, route_name
 from chalicelib.domain.kinds import ref_of
-from chalicelib.domain.model import Exposure, Friend, JsonObject, Lease
+from chalicelib.domain.model import Exposure, Friend, JsonObject
 from chalicelib.domain.ownership import is_of
 from chalicelib.domain.plan import contains
 from chalicelib.domain.record_plan import build_record, plan_record, plan_removal
@@ -35,7 +35,7 @@ from chalicelib.ports import (
     LeaseLost,
     RecordTaken,
 )
-from chalicelib.services.execution import LEASE_SECONDS, new_lease
+from chalicelib.services.leases import Term, new_term
 
 _log = logging.getLogger(__name__)
 
@@ -77,21 +77,21 @@ class Publisher:
         Raises StaleVersion when the friend is gone or being deleted, and Conflict for a name that
         is another friend's, a record that is not ours, or while another is at work on it.
         """
-        lease = new_lease(uuid.uuid4().hex, self.now)
-        with self._holding(exposure, lease):
-            self.store.claim(friend, exposure, lease, self.now().timestamp())
-            bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
+        term = new_term(uuid.uuid4().hex, self.now)
+        with self._holding(exposure, term):
+            self.store.claim(friend, exposure, term.lease, self.now().timestamp())
+            bounded = term.bound(deadline, slack_seconds=_SLACK_SECONDS)
             try:
                 kept = self._converge_record(exposure, domain, bounded)
             except (Conflict, WrongZone) as error:
                 if error.code in _CANNOT_BE_HAD and exposure.record_id is None:
                     # The name cannot be had, and there never was a record of ours to remember.
                     free_at = self.now().timestamp()
-                    _hand_in(partial(self.store.forget, exposure, lease.owner, free_at))
+                    _hand_in(partial(self.store.forget, exposure, term.owner, free_at))
                 raise
             exposure = replace(exposure, record_id=kept.id)
             route = self._apply_route(friend, exposure, bounded)
-        _hand_in(partial(self.store.settle, exposure, lease.owner))
+        _hand_in(partial(self.store.settle, exposure, term.owner))
         return Published(exposure, kept, route)
 
     def take_down(self, friend: Friend, exposure: Exposure, deadline: Deadline) -> None:
@@ -100,13 +100,13 @@ class Publisher:
         Raises NotFound when the exposure is gone, and Conflict while another is at work on it.
         """
         domain = self.domain_of(exposure)
-        lease = new_lease(uuid.uuid4().hex, self.now)
-        with self._holding(exposure, lease):
-            self.store.lock(exposure, lease, self.now().timestamp())
-            bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
+        term = new_term(uuid.uuid4().hex, self.now)
+        with self._holding(exposure, term):
+            self.store.lock(exposure, term.lease, self.now().timestamp())
+            bounded = term.bound(deadline, slack_seconds=_SLACK_SECONDS)
             self._remove(friend, exposure, domain, bounded)
         free_at = self.now().timestamp() + _TOMBSTONE_SECONDS
-        _hand_in(partial(self.store.forget, exposure, lease.owner, free_at))
+        _hand_in(partial(self.store.forget, exposure, term.owner, free_at))
 
     def restore(
         self,
@@ -141,21 +141,21 @@ class Publisher:
         *,
         record_too: bool,
     ) -> None:
-        lease = new_lease(uuid.uuid4().hex, self.now)
-        with self._holding(exposure, lease):
-            self.store.lock(exposure, lease, self.now().timestamp())
+        term = new_term(uuid.uuid4().hex, self.now)
+        with self._holding(exposure, term):
+            self.store.lock(exposure, term.lease, self.now().timestamp())
             # A request may have changed the row before the lease was ours.
             record = self.friends.load(friend.id)
             current = None if record is None else record.exposure_of(exposure.name)
             if current is None or current.uid != exposure.uid:
                 raise exposure_not_found()
-            bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
+            bounded = term.bound(deadline, slack_seconds=_SLACK_SECONDS)
             if record_too:
                 require_zone(self.dns, domain, bounded)
                 kept = self._converge_record(current, domain, bounded)
                 current = replace(current, record_id=kept.id)
             self._apply_route(friend, current, bounded)
-        _hand_in(partial(self.store.settle, current, lease.owner))
+        _hand_in(partial(self.store.settle, current, term.owner))
 
     def _is_routed(self, friend: Friend, exposure: Exposure, deadline: Deadline) -> bool:
         route = build_ingress_route(friend, exposure)
@@ -180,17 +180,17 @@ class Publisher:
         return domain
 
     @contextmanager
-    def _holding(self, exposure: Exposure, lease: Lease) -> Iterator[None]:
+    def _holding(self, exposure: Exposure, term: Term) -> Iterator[None]:
         """Give the lease back when the work under it, or taking it, fails: it may be ours."""
         try:
             yield
         except Exception:
-            self._release(exposure, lease)
+            self._release(exposure, term)
             raise
 
-    def _release(self, exposure: Exposure, lease: Lease) -> None:
+    def _release(self, exposure: Exposure, term: Term) -> None:
         try:
-            self.store.release(exposure, lease.owner)
+            self.store.release(exposure, term.owner)
         except ApiError as error:
             # What went wrong first is what the caller has to know; the lease runs out by itself.
             _log.warning("a lease was left to run out", extra={"code": error.code})

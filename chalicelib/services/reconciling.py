@@ -41,7 +41,6 @@ from chalicelib.ports import (
     Dispatcher,
     Inventory,
     OperationStore,
-    Watched,
 )
 from chalicelib.services.attempting import attempt
 from chalicelib.services.comparing import Comparison, Pass
@@ -64,7 +63,7 @@ _SLACK_SECONDS: Final = 10.0
 _COUNTS: Final = "The counts of friends"
 # An index shows a write within milliseconds; a count that changed later than this ago may be ahead.
 _INDEX_FOLLOWS: Final = timedelta(minutes=1)
-# Of unfinished operations, so many are looked at to tell how old the oldest is.
+# Of operations that the version before has accepted, so many are looked at for their age.
 _LOOKED_AT: Final = 50
 
 
@@ -194,33 +193,37 @@ class Reconciler:
     def _unfinished(self, here: Pass) -> int:
         """Plan what nobody is at work on; return the age of the oldest operation, in seconds."""
         moment = self.now().timestamp()
-        pending = [each for each in here.friends.values() if not each.queue.is_drained]
-        idle = [each.friend.id for each in pending if not each.queue.is_held(moment)]
-        here.work.add(idle, Part.OPERATIONS)
+        records = list(here.friends.values())
+        here.work.add(
+            [each.friend.id for each in records if _wants_work(each, moment)], Part.OPERATIONS
+        )
         unready = [
             each.friend.id
-            for each in here.friends.values()
+            for each in records
             if each.friend.phase in {Phase.PROVISIONING, Phase.DEGRADED}
         ]
         here.work.add(unready, Part.NAMESPACE)
-        registered = {each.friend.uid for each in here.friends.values()}
+        registered = {each.friend.uid for each in records}
         listed = self.inventory.watched(None, here.damaged)
-        watched = [each for each in listed if each.uid in registered]
-        here.work.add({each.friend_id for each in watched}, Part.OPERATIONS)
-        return self._oldest_seconds(here, watched, pending)
+        earlier = [each for each in listed if each.uid in registered]
+        here.work.add({each.friend_id for each in earlier}, Part.OPERATIONS)
+        dates = [each.created_at for each in earlier]
+        dates += [date for each in records for date in each.queue.unfinished.values()]
+        dates += self._undated(here, records)
+        if not dates:
+            return 0
+        return max(0, int((self.now() - datetime.fromisoformat(min(dates))).total_seconds()))
 
-    def _oldest_seconds(
-        self, here: Pass, watched: Sequence[Watched], pending: Sequence[FriendRecord]
-    ) -> int:
-        dates = [each.created_at for each in watched]
-        for record in pending[:_LOOKED_AT]:
+    def _undated(self, here: Pass, records: Sequence[FriendRecord]) -> list[str]:
+        """Return when the version before has accepted what is pending: no row has its date."""
+        undated = [each for each in records if not each.queue.is_dated]
+        dates = []
+        for record in undated[:_LOOKED_AT]:
             identifier = operation_id(record.friend, record.queue.finished + 1)
             find = partial(self.operations.find, record.friend, identifier)
             if found := attempt(here.findings, find, of=record.friend.id):
                 dates.append(found.created_at)
-        if not dates:
-            return 0
-        return max(0, int((self.now() - datetime.fromisoformat(min(dates))).total_seconds()))
+        return dates
 
     def _work(self, here: Pass) -> tuple[int, int]:
         """Converge what differs, as far as it is for this invocation; hand on the rest.
@@ -262,3 +265,9 @@ class Reconciler:
         return self.convergence.converge(
             friend_id, parts, here.deadline, dry_run=here.dry_run, must_exist=here.must_exist
         )
+
+
+def _wants_work(record: FriendRecord, moment: float) -> bool:
+    """Tell whether a line has to be run and nobody runs it, or rollouts are waited for."""
+    queue = record.queue
+    return bool(queue.waiting) or not (queue.is_drained or queue.is_held(moment))

@@ -23,7 +23,7 @@ from chalicelib.domain.zone_plan import plan_zone
 from chalicelib.ports import Dns, ExposureStore, LeaseLost, RecordTaken
 from chalicelib.services.attempting import attempt
 from chalicelib.services.concurrency import side_by_side
-from chalicelib.services.execution import LEASE_SECONDS, new_lease
+from chalicelib.services.leases import new_term
 from chalicelib.services.publishing import require_zone
 
 _TRIES: Final = 3
@@ -105,14 +105,16 @@ class Zones:
         deadline: Deadline,
         findings: Findings,
     ) -> list[Exposure]:
-        lease = new_lease(uuid.uuid4().hex, self.now)
-        tried = side_by_side([partial(self._try_lock, each, lease, findings) for each in drifted])
+        term = new_term(uuid.uuid4().hex, self.now)
+        tried = side_by_side(
+            [partial(self._try_lock, each, term.lease, findings) for each in drifted]
+        )
         locked = [each for each, is_locked in zip(drifted, tried, strict=True) if is_locked]
         try:
-            bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
+            bounded = term.bound(deadline, slack_seconds=_SLACK_SECONDS)
             records = self._write(domain, locked, bounded) if locked else {}
         except Exception:
-            side_by_side([partial(self._release, each, lease.owner) for each in locked])
+            side_by_side([partial(self._release, each, term.owner) for each in locked])
             raise
         written = [
             replace(each, record_id=records[each.hostname])
@@ -120,9 +122,9 @@ class Zones:
             if each.hostname in records
         ]
         kept_off = [each for each in locked if each.hostname not in records]
-        side_by_side([partial(self._release, each, lease.owner) for each in kept_off])
+        side_by_side([partial(self._release, each, term.owner) for each in kept_off])
         settled = side_by_side(
-            [partial(self._settle, each, lease.owner, findings) for each in written]
+            [partial(self._settle, each, term.owner, findings) for each in written]
         )
         return [each for each, is_settled in zip(written, settled, strict=True) if is_settled]
 

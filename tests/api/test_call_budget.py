@@ -17,7 +17,7 @@ from infra.local.cluster import ClusterDouble
 from tests.aws_double import AwsDouble
 from tests.cluster_client import ClusterClient, create_deployment, create_pod, wait_until
 from tests.factories import AGENT_TOKEN, OTHER_AGENT_TOKEN, create_friend, create_friend_body
-from tests.harness import TABLE, Api, configure_domain
+from tests.harness import TABLE, Api, Clock, configure_domain
 from tests.manifests import (
     create_config_map_manifest,
     create_deployment_manifest,
@@ -254,3 +254,24 @@ def create_api(cloudflare: CloudflareDouble) -> Api:
 
 def in_namespace(manifest: Any) -> Any:
     return {**manifest, "metadata": {**manifest["metadata"], "namespace": "friend-alice"}}
+
+
+def test_a_waiting_operation_costs_what_is_looked_at_and_no_more_within_two_seconds(
+    aws: AwsDouble, backend: None, kube: ClusterDouble, invocations: list[Any]
+) -> None:
+    clock = Clock()
+    api = Api(now=clock.now)
+    api.register_friend()
+    url = api.post(f"{APPLY}?wait=ready", create_deployment_manifest("api")).json["operation"][
+        "url"
+    ]
+    aws.requests.clear()
+    # Claim, start, its manifests, a checkpoint, the end; and how it stands.
+    api.deliver(invocations)
+    assert aws.requests == ["dynamodb"] * 6
+    for looks in (1, 0):
+        aws.requests.clear()
+        kube.requests.clear()
+        api.get(url)
+        # Four lists; the right to look, and what was seen.
+        assert (len(kube.requests), aws.requests) == (4 * looks, ["dynamodb"] * (2 + 2 * looks))

@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from chalicelib.services import reconciling
+from chalicelib.services.execution import Turn
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests import policies
@@ -38,7 +39,7 @@ def start(backend: None, kube: ClusterDouble, cloudflare: CloudflareDouble) -> C
     environment = configure_domain(cloudflare)
     clock = Clock()
     policies.used.clear()
-    return lambda: Api(environment, now=clock.now, sleep=clock.sleep)
+    return lambda: Api(environment, now=clock.now)
 
 
 def use_the_api(api: Api) -> None:
@@ -64,7 +65,8 @@ def run_operations(
 ) -> None:
     """Do what costs run_operation each of its permissions."""
     with monkeypatch.context() as patch:
-        patch.setattr("chalicelib.services.following._ENOUGH_SECONDS", 1000)
+        # There is no time for it, so that a fresh invocation goes on.
+        patch.setattr(Turn, "has_time", property(lambda _: False))
         start().run_operation(invocations.pop())
     start().deliver(invocations)
     start().delete(f"{FRIEND}?confirm=alice")
@@ -100,6 +102,9 @@ def reconcile(
         headers={"Prefer": "respond-async"},
     )
     invocations.clear()
+    start().reconcile()
+    api.post("/api/friends/bob/namespace/apply?wait=ready", create_service_manifest())
+    start().deliver(invocations)
     start().reconcile()
     api.register_friend("carol")
     for friend_id in ("bob", "carol"):

@@ -32,7 +32,7 @@ class HurriedClock(Clock):
 def api(api: Api) -> Api:
     """The app, with a worker that does not dawdle."""
     clock = HurriedClock()
-    return Api(now=clock.now, sleep=clock.sleep)
+    return Api(now=clock.now)
 
 
 @pytest.fixture

@@ -114,6 +114,9 @@ def _delete_object_behind(attempt: Attempt) -> None:
 def _apply_and_wait(attempt: Attempt) -> None:
     attempt.call("POST", f"{APPLY}?wait=ready", create_deployment_manifest())
     attempt.deliver()
+    if attempt.answer is not None and attempt.was_acknowledged:
+        # Who reads it has its rollout judged.
+        attempt.api.get(attempt.answer.json["operation"]["url"])
 
 
 def _expose(attempt: Attempt) -> None:

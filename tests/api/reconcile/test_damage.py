@@ -283,17 +283,16 @@ def test_a_damaged_operation_has_failed_and_the_next_one_runs(
     require_quiet(api, seam)
 
 
-def test_a_watch_of_a_damaged_operation_ends(
-    api: Api, seam: Seam, invocations: list[Any], monkeypatch: pytest.MonkeyPatch
+def test_a_waiting_operation_whose_row_is_damaged_ends(
+    api: Api, seam: Seam, invocations: list[Any]
 ) -> None:
     url = f"{FRIEND}/namespace/apply?wait=ready"
     identifier = api.post(url, create_config_map_manifest("settings")).json["operation"]["id"]
-    with monkeypatch.context() as patch:
-        patch.setattr("chalicelib.services.following.Follower.follow", lambda *_: None)
-        api.deliver(invocations)
-    set_row("OPERATIONS#alice", identifier, manifests="damaged")
-    assert codes(api.reconcile()["repaired"]) == {"dispatched"}
     api.deliver(invocations)
+    set_row("OPERATIONS#alice", identifier, manifests="damaged")
+    report = api.reconcile()
+    assert (report["repaired"], invocations) == ([], [])
+    assert api.get(f"{FRIEND}/operations").json[0]["code"] == "damaged_row"
     require_quiet(api, seam)
 
 
@@ -332,10 +331,10 @@ def test_a_domain_that_is_not_configured_is_told(
     backend: None, kube: ClusterDouble, cloudflare: CloudflareDouble, clock: Clock
 ) -> None:
     environment = configure_domain(cloudflare)
-    api = Api(environment, now=clock.now, sleep=clock.sleep)
+    api = Api(environment, now=clock.now)
     api.register_friend()
     assert expose(api, "alice", "app").status == 200
-    bare = Api({**environment, "DOMAINS": "[]"}, now=clock.now, sleep=clock.sleep)
+    bare = Api({**environment, "DOMAINS": "[]"}, now=clock.now)
     report = bare.reconcile()
     assert codes(report["failed"]) == {"dns_misconfigured"}
     assert "friends.example" in report["failed"][0]["what"]

@@ -140,7 +140,7 @@ def test_a_stray_record_in_the_friends_other_domain_goes(
     environment = configure_domain(cloudflare)
     second = {"name": "second.example", "zone_id": SECOND_ZONE, "target": "t.cfargotunnel.com"}
     domains = json.dumps([*json.loads(environment["DOMAINS"]), second])
-    api = Api({**environment, "DOMAINS": domains}, now=clock.now, sleep=clock.sleep)
+    api = Api({**environment, "DOMAINS": domains}, now=clock.now)
     api.register_friend()
     body = {"name": "app", "service": "web", "domain": "second.example"}
     assert api.post(f"{FRIEND}/namespace/apply", create_service_manifest()).status == 200

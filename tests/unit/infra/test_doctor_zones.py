@@ -99,7 +99,7 @@ def test_the_record_that_is_tried_tells_of_the_zone_too(cloudflare: CloudflareDo
     # What GET zone may not show, the record's own name does.
     cloudflare.fail_next(status=403, match=f"GET .*/zones/{OTHER_ZONE}$")
     settings = settings_with(cloudflare, zone_id=OTHER_ZONE)
-    dns = CloudflareDns(lambda: cloudflare.token, url=cloudflare.url)
+    dns = CloudflareDns(lambda: cloudflare.token, None, url=cloudflare.url)
     (*_, line) = told(check_zones(dns, lambda: cloudflare.token, settings))
     assert line.startswith("FAIL  zone friends.example: ")
     assert "correct domains.json" in line
