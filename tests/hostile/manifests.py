@@ -225,6 +225,7 @@ _FORBIDDEN_IN_CONTAINERS: Final[tuple[Manifest, ...]] = (
     *({"lifecycle": {hook: each}} for hook in ("postStart", "preStop") for each in _ASKING),
     *({probe: each} for probe in _PROBES for each in _ASKING),
     *({"resources": {"limits": {"cpu": amount}}} for amount in ("1e6", "1e3", "-1", "NaN")),
+    *({"resources": {"limits": {"memory": amount}}} for amount in ("200m", 256, "0.5", "512k")),
     {"resources": {"limits": {"nvidia.com/gpu": 1}}},
     {"resources": {"claims": [{"name": "gpu"}]}},
     {"env": [{"name": "T", "valueFrom": {"secretKeyRef": {**_SECRET, "key": "t"}}}]},
@@ -248,7 +249,9 @@ _FORBIDDEN_VOLUMES: Final[tuple[Manifest, ...]] = (
     {"iscsi": {}},
     {"gitRepo": {"repository": "https://example.net/x"}},
     *({"emptyDir": {"medium": medium}} for medium in ("Memory", "HugePages")),
+    {"emptyDir": {"sizeLimit": "200m"}},
     {"secret": {"secretName": "friends-api-tokens"}},
+    *({"secret": {"secretName": "s", "defaultMode": mode}} for mode in ("0600", 600, "420")),
     *({"projected": {"sources": [each]}} for each in _PROJECTED),
 )
 _ANNOTATIONS: Final = (
@@ -307,6 +310,11 @@ _FORBIDDEN_IN_SERVICES: Final[tuple[Manifest, ...]] = (
         "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 86_401}},
     },
 )
+_FORBIDDEN_IN_JOBS: Final[tuple[Manifest, ...]] = (
+    {"completions": 100},
+    {"completions": 61},
+    *({"ttlSecondsAfterFinished": seconds} for seconds in (0, 599, 86_401, 604_800)),
+)
 _FORBIDDEN_KINDS: Final = (
     *("Pod", "DaemonSet", "StatefulSet", "ReplicaSet", "ReplicationController", "Secret"),
     *("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "ServiceAccount", "Namespace"),
@@ -349,6 +357,10 @@ def _forbidden_elsewhere() -> Iterator[Manifest]:
     for build in (create_service_manifest, create_config_map_manifest):
         for metadata in _FORBIDDEN_METADATA:
             yield _with_metadata(build(), (), metadata)
+    for spec in _FORBIDDEN_IN_JOBS:
+        yield create_job_manifest(**spec)
+        yield create_cron_job_manifest(job=spec)
+    yield create_config_map_manifest(data={"a": "x" * 65_536})
     for spec in _FORBIDDEN_IN_SERVICES:
         yield create_service_manifest(**spec)
 

@@ -22,6 +22,7 @@ from tests.api.reconcile.outside import (
     ROUTE,
     SCHEDULED,
     Outside,
+    age_quota,
     bend_route,
     bury,
     codes,
@@ -92,6 +93,7 @@ Drift = Callable[[Outside], None]
 DRIFTS: dict[Drift, str] = {
     delete_quota: "ResourceQuota friend-quota created",
     widen_quota: "ResourceQuota friend-quota configured",
+    age_quota: "ResourceQuota friend-quota configured",
     open_policy: "NetworkPolicy friend-netpol configured",
     switch_token_on: "ServiceAccount default configured",
     delete_namespace: "Namespace friend-alice created",
@@ -126,6 +128,17 @@ def test_what_is_not_as_recorded_is_repaired(
         "ready",
     }
     require_quiet(api, seam)
+
+
+@pytest.mark.case("M12")
+def test_a_namespace_of_before_gets_the_quota_that_counts_finished_pods(
+    api: Api, outside: Outside
+) -> None:
+    age_quota(outside)
+    path = f"{INSIDE}/resourcequotas/friend-quota"
+    assert "count/pods" not in outside.cluster.get(path)["spec"]["hard"]
+    assert api.reconcile()["ok"]
+    assert outside.cluster.get(path)["spec"]["hard"]["count/pods"] == "60"
 
 
 @pytest.mark.parametrize("drift", DRIFTS)

@@ -316,6 +316,14 @@ def test_a_container_that_is_not_ready_is_told() -> None:
     [
         (QUOTA, "quota_exceeded", "requested pods=1, used pods=3, limited to pods=3."),
         (
+            (
+                "exceeded quota: friend-quota, requested: count/pods=1, used: count/pods=60,"
+                " limited: count/pods=60"
+            ),
+            "quota_exceeded",
+            "Finished pods count: a Job's go with it",
+        ),
+        (
             "exceeded quota: <b>, requested: all",
             "quota_exceeded",
             "The friend's quota admits no more of this.",

@@ -339,9 +339,12 @@ def test_c05_a_job_leaves_no_more_pods_than_there_is_room_for(fields: Any, most:
     assert_mended(manifest, "/spec/completions")
     mended = rules.mended(manifest, *faults_of(manifest))
     assert mended["spec"]["completions"] == most
-    spec = {"job": {key: value for key, value in fields.items() if key != "pod"}}
-    histories = {"successfulJobsHistoryLimit": 0, "failedJobsHistoryLimit": 0}
-    cron_job = create_cron_job_manifest(pod=fields.get("pod"), **spec, **histories)
+    cron_job = create_cron_job_manifest(
+        pod=fields.get("pod"),
+        job={key: value for key, value in fields.items() if key != "pod"},
+        successfulJobsHistoryLimit=0,
+        failedJobsHistoryLimit=0,
+    )
     assert_mended(cron_job, "/spec/jobTemplate/spec/completions")
 
 
