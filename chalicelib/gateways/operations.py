@@ -17,7 +17,6 @@ import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Any, Final
 
 from chalicelib.domain.fields import identities_of
@@ -214,13 +213,12 @@ class DynamoOperationStore:
         )
         row = next((each for each in items if each["sk"] == PROFILE), {})
         if row.get("uid") == friend.uid and row.get("lease_owner") == owner:
-            rest = [each["sk"] for each in items if each["sk"] != PROFILE]
+            rest = [each for each in items if each["sk"] != PROFILE and "uid" in each]
             for start in range(0, len(rest), _MOST_AT_ONCE):
-                chunk = rest[start : start + _MOST_AT_ONCE]
-                # The id may be registered anew, if this runner was frozen meanwhile.
-                is_ours, values = "attribute_not_exists(pk) OR uid = :uid", {":uid": friend.uid}
-                drop = partial(self._table.delete_action, row["pk"], when=is_ours, values=values)
-                self._table.transact([drop(sk) for sk in chunk])
+                drops = map(self._drop_as_read, rest[start : start + _MOST_AT_ONCE])
+                if self._table.transact([*drops]):
+                    # The id was registered anew: this runner was frozen meanwhile.
+                    raise LeaseLost
             for identity in identities_of(to_friend(row).contact):
                 # A claim that is another's by now stays.
                 self._table.transact([self._give_up(identity, friend)])
@@ -350,6 +348,14 @@ class DynamoOperationStore:
             ConsistentRead=True,
         )
         return [_to_operation(each) for each in items if each.get("uid") == friend.uid]
+
+    def _drop_as_read(self, row: Item) -> Item:
+        """Return the action that deletes a row if it is of the registration that it was read of.
+
+        That may be one before this friend's, which left it.
+        """
+        is_as_read, values = "attribute_not_exists(pk) OR uid = :uid", {":uid": row["uid"]}
+        return self._table.delete_action(row["pk"], row["sk"], when=is_as_read, values=values)
 
     def _give_up(self, identity: Identity, friend: Friend) -> Item:
         return self._table.delete_action(

@@ -7,6 +7,7 @@ import pytest
 
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
+from tests.aws_double import AwsDouble
 from tests.cluster_client import ClusterClient, wait_until
 from tests.factories import AGENT_TOKEN, OTHER_AGENT_TOKEN
 from tests.harness import BUCKET, TABLE, ZONE_ID, Api, Clock, configure_domain
@@ -46,12 +47,12 @@ def cluster(kube: ClusterDouble) -> ClusterClient:
 
 
 def rows() -> list[Any]:
-    """Return what is recorded, but for operations and what proves that something was deleted."""
+    """Return what is recorded, but for operations, counts and what proves a deletion."""
     items: list[Any] = boto3.resource("dynamodb").Table(TABLE).scan()["Items"]
     return [
         each
         for each in items
-        if not each["pk"].startswith(("OPERATIONS#", "TOMBSTONE#"))
+        if not each["pk"].startswith(("OPERATIONS#", "TOMBSTONE#", "COUNTER#"))
         and not each["sk"].startswith("REMOVED#")
         and "expires_at" not in each
     ]
@@ -60,6 +61,22 @@ def rows() -> list[Any]:
 def profiles() -> list[str]:
     listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET)
     return [str(each["Key"]) for each in listed.get("Contents", [])]
+
+
+@pytest.mark.case("M2")
+@pytest.mark.parametrize("left", ["AGENT#old", "EXPOSURE#old"])
+def test_what_an_earlier_registration_left_keeps_nothing_from_going(
+    api: Api, aws: AwsDouble, invocations: list[Any], left: str
+) -> None:
+    api.register_friend("carol")
+    api.put("/api/friends/carol/agents/mochi", {"status": "active"})
+    key = {"pk": {"S": "FRIEND#carol"}, "sk": {"S": left}}
+    boto3.client("dynamodb").put_item(TableName=TABLE, Item={**key, "uid": {"S": "earlier"}})
+    invocations.clear()
+    assert api.delete("/api/friends/carol?confirm=carol").status == 202
+    (report,) = api.deliver(invocations)
+    assert report["operation"]["status"] == "succeeded"
+    assert [each for each in aws.items(TABLE) if each["pk"] == "FRIEND#carol"] == []
 
 
 def test_a_deletion_is_accepted_and_then_nothing_is_left(

@@ -111,6 +111,18 @@ EXAMPLES: Final[dict[str, Any]] = {
         },
         "request": {"status": "active"},
     },
+    "list_friendships": {
+        "answers": {
+            "200": [
+                {
+                    "agent_id": "mochi",
+                    "friend_id": "alice",
+                    "status": "active",
+                    "created_at": "2026-11-27T13:19:39.895660Z",
+                }
+            ]
+        }
+    },
     "provision": {
         "answers": {
             "200": {
