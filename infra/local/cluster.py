@@ -46,6 +46,7 @@ from infra.local.kube_objects import (
 )
 from infra.local.kube_pods import read_log
 from infra.local.kube_selectors import page, parse_field_selector, parse_label_selector
+from infra.local.kube_tables import build_table, is_asked_for
 from infra.local.wire import Answer, Request, Wire, announce_and_wait, serve_on_loopback
 
 _PUBLIC: Final = frozenset({"/readyz", "/livez", "/healthz"})
@@ -238,7 +239,11 @@ class ClusterDouble(Wire):
     def _serve_object(self, request: Request, kind: Kind, namespace: str, name: str) -> Answer:
         call = _call(request, kind, namespace, name)
         if request.method == "GET":
-            return Answer(200, _typed(kind, self._api.get(kind, namespace, name)))
+            found = self._api.get(kind, namespace, name)
+            if is_asked_for(request.headers.get("accept", "")):
+                version = found["metadata"]["resourceVersion"]
+                return Answer(200, build_table(kind, [found], {"resourceVersion": version}))
+            return Answer(200, _typed(kind, found))
         if request.method == "PUT":
             replaced = self._api.replace(call, _parse_body(request))
             return Answer(200, _typed(kind, replaced), _warnings(call))
@@ -272,6 +277,8 @@ class ClusterDouble(Wire):
         revision, objects = self._read_list(request.query, kind, namespace)
         found = [obj for obj in objects if labels(obj) and fields(obj)]
         items, metadata = page(found, request.query, revision)
+        if is_asked_for(request.headers.get("accept", "")):
+            return build_table(kind, items, metadata)
         if kind.custom:
             items = [_typed(kind, item) for item in items]
         return {

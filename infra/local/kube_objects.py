@@ -8,7 +8,7 @@ import json
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -327,13 +327,21 @@ class Store:
             self.revision += 1
             self.changes.append(Change(self.revision, "DELETED", kind, obj, obj))
 
-    def remove_namespace(self, namespace: str) -> None:
-        """Forget everything in the namespace, but not the namespace itself."""
+    def remove_contents(self, namespace: str) -> Iterator[tuple[Kind, Obj]]:
+        """Forget what is in the namespace; yield what finalizers hold, which stays."""
         for kind in KINDS:
             if kind.namespaced:
-                for obj in list(self._objects[kind].pop(namespace, {}).values()):
-                    self.revision += 1
-                    self.changes.append(Change(self.revision, "DELETED", kind, obj, obj))
+                for obj in self.list(kind, namespace):
+                    if obj["metadata"].get("finalizers"):
+                        yield kind, obj
+                    else:
+                        self.remove(kind, obj)
+
+    def is_empty(self, namespace: str) -> bool:
+        """Tell whether nothing is in the namespace."""
+        return not any(
+            groups.get(namespace) for kind, groups in self._objects.items() if kind.namespaced
+        )
 
 
 def object_key(obj: Obj) -> str:
