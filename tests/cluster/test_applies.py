@@ -29,10 +29,27 @@ class HurriedClock(Clock):
 
 
 @pytest.fixture
-def api(api: Api) -> Api:
-    """The app, with a worker that does not dawdle."""
-    clock = HurriedClock()
+def clock() -> Clock:
+    """The time."""
+    return HurriedClock()
+
+
+@pytest.fixture
+def api(api: Api, clock: Clock) -> Api:
+    """The app, on that clock."""
+    del api
     return Api(now=clock.now)
+
+
+def follow(api: Api, clock: Clock, answer: Any) -> Any:
+    """Read the accepted operation until it is over: that has its rollouts judged."""
+    assert answer.status == 202, answer.text
+    url = answer.json["operation"]["url"]
+    operation = api.get(url).json
+    while operation["status"] in {"pending", "running"}:
+        clock.sleep(2)
+        operation = api.get(url).json
+    return operation
 
 
 @pytest.fixture
@@ -152,22 +169,23 @@ def test_more_than_the_quota_admits_is_422(api: Api, url: str) -> None:
 
 
 def test_a_rollout_and_a_job_are_followed_to_their_end(
-    api: Api, url: str, invocations: list[Any]
+    api: Api, clock: Clock, url: str, invocations: list[Any]
 ) -> None:
     manifests = [create_deployment_manifest(), create_job_manifest()]
     answer = api.post(f"{url}?wait=ready", manifests)
-    assert answer.status == 202
     api.deliver(invocations)
-    operation = api.get(answer.json["operation"]["url"]).json
+    operation = follow(api, clock, answer)
     assert operation["status"] == "succeeded", operation
 
 
-def test_a_rollout_beyond_the_quota_says_so(api: Api, url: str, invocations: list[Any]) -> None:
+def test_a_rollout_beyond_the_quota_says_so(
+    api: Api, clock: Clock, url: str, invocations: list[Any]
+) -> None:
     api.post(url, create_deployment_manifest("first", replicas=2))
     wait_until(lambda: is_running(api, url, 2), seconds=60)
     answer = api.post(f"{url}?wait=ready", create_deployment_manifest("second", replicas=2))
     api.deliver(invocations)
-    operation = api.get(answer.json["operation"]["url"]).json
+    operation = follow(api, clock, answer)
     assert (operation["status"], operation["code"]) == ("failed", "quota_exceeded"), operation
 
 
@@ -177,14 +195,14 @@ def is_running(api: Api, url: str, count: int) -> bool:
 
 
 def test_a17_what_admission_hardens_runs_under_the_restricted_standard(
-    api: Api, url: str, invocations: list[Any]
+    api: Api, clock: Clock, url: str, invocations: list[Any]
 ) -> None:
     bare = create_deployment_manifest(pod={"securityContext": None})
     del bare["spec"]["template"]["spec"]["containers"][0]["securityContext"]
     assert api.post(url, bare).status == 422
     answer = api.post(f"{url}?harden=true&wait=ready", bare)
     api.deliver(invocations)
-    assert api.get(answer.json["operation"]["url"]).json["status"] == "succeeded"
+    assert follow(api, clock, answer)["status"] == "succeeded"
 
 
 def test_a15_an_unknown_field_never_reaches_the_server(api: Api, url: str) -> None:
