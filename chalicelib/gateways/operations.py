@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from chalicelib.domain.fields import identities_of
