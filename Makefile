@@ -25,7 +25,7 @@ say = echo "$(1)" >&2; exit 1
 
 .DEFAULT_GOAL := help
 .PHONY: help dev up down token test conformance test-e2e test-cluster check package deploy doctor store-kubeconfig \
-	store-cloudflare-token mint-token list-tokens revoke-token faults nightly mutants threats bench lock licences clean
+	store-cloudflare-token route-domains mint-token list-tokens revoke-token faults nightly mutants threats bench lock licences clean
 
 help:  ## show this
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-28s %s\n", $$1, $$2 }'
@@ -86,9 +86,10 @@ deploy: $(READY)  ## deploy STAGE=prod and print its URL; DOMAINS=domains.json A
 	@$(BIN)/python -m infra.deploy --stage $(STAGE) $(PLATFORM) $(if $(DOMAINS),--domains $(DOMAINS)) \
 		$(if $(ALARM_TOPIC),--alarm-topic $(ALARM_TOPIC)) $(ARGS)
 
-doctor: $(READY)  ## try every permission, secret, cluster and zone of STAGE=prod
+doctor: $(READY)  ## try every permission, secret, cluster and zone of STAGE=prod; KUBECONFIG=... an admin's, for the nodes
 	@$(if $(STAGE),,$(call say,Say which: make doctor STAGE=prod))
-	@$(BIN)/python -m infra.doctor --stage $(STAGE) $(ARGS)
+	@$(BIN)/python -m infra.doctor --stage $(STAGE) \
+		$(if $(filter command,$(origin KUBECONFIG)),--kubeconfig $(KUBECONFIG)) $(ARGS)
 
 store-kubeconfig: $(READY)  ## store how the API reaches a cluster: CLUSTER=main FILE=/path
 	@$(if $(and $(CLUSTER),$(FILE)),,$(call say,Say which: make store-kubeconfig CLUSTER=main FILE=/path))
@@ -96,6 +97,10 @@ store-kubeconfig: $(READY)  ## store how the API reaches a cluster: CLUSTER=main
 
 store-cloudflare-token: $(READY)  ## store Cloudflare's API token, from standard input
 	@$(BIN)/python -m infra.cloudflare put
+
+route-domains: $(READY)  ## tell kubectl's cluster which domains friends' routes may be on: DOMAINS=domains.json
+	@$(if $(DOMAINS),,$(call say,Say which: make route-domains DOMAINS=domains.json))
+	@$(BIN)/python -m infra.route_domains $(DOMAINS) | kubectl apply -f -
 
 # The agent of .local/env is the local stack's: only who is named here counts.
 mint-token: NAMED = $(if $(filter command,$(origin AGENT_ID)),$(AGENT_ID))

@@ -16,6 +16,7 @@ from bench.measure import Figure
 from bench.provisioning import measure_provisioning
 from bench.reconcile import measure_reconcile
 from bench.status import measure_status
+from bench.waiting import measure_waiting
 from bench.warm import measure_warm
 
 _RESULTS = Path(__file__).parent / "results.json"
@@ -25,6 +26,7 @@ _BENCHMARKS: tuple[Callable[[], list[Figure]], ...] = (
     measure_status,
     measure_provisioning,
     measure_apply,
+    measure_waiting,
     measure_reconcile,
 )
 

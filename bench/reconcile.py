@@ -6,7 +6,6 @@ many there were. AWS is MiniStack and DNS is the double, both at hand over HTTP.
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -258,6 +257,5 @@ def _walk(api: Api) -> tuple[list[int], int]:
         response = {"statusCode": 200, "headers": dict(answer.headers), "body": answer.text}
         sizes.append(len(json.dumps(response)))
         listed += len(answer.json)
-        link = re.fullmatch(r'<(\?[^>]+)>; rel="next"', answer.headers.get("Link", ""))
-        url = f"/api/friends{link[1]}" if link else ""
+        url = answer.next_url
     return sizes, listed

@@ -4,14 +4,14 @@ Nothing is connected here: clients are made when they are first used, so that im
 opens no connection and a route pays only for what it needs.
 """
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from chalicelib.gateways.answers import DynamoAnswerStore
 from chalicelib.gateways.aws import AwsClients
 from chalicelib.gateways.cloudflare import CloudflareDns
+from chalicelib.gateways.cloudflare_budget import Purpose, RequestBudget
 from chalicelib.gateways.cluster import KubernetesClusters
 from chalicelib.gateways.dispatcher import LambdaDispatcher
 from chalicelib.gateways.dynamodb import DynamoFriendStore
@@ -27,15 +27,16 @@ from chalicelib.routes.throttle import Throttle
 from chalicelib.services.access import Access
 from chalicelib.services.comparing import Comparison
 from chalicelib.services.convergence import Convergence
+from chalicelib.services.credentials import Credentials
 from chalicelib.services.execution import Executor
 from chalicelib.services.exposure import Exposures
-from chalicelib.services.following import Follower
 from chalicelib.services.friends import Friends
 from chalicelib.services.namespaces import Namespaces
 from chalicelib.services.operations import Operations
 from chalicelib.services.provisioning import Provisioner
 from chalicelib.services.publishing import Publisher
 from chalicelib.services.reconciling import Reconciler
+from chalicelib.services.rollout_status import RolloutStatus
 from chalicelib.services.sweeping import Sweeper
 from chalicelib.services.teardown import Teardown
 from chalicelib.services.worker import Worker
@@ -62,7 +63,6 @@ def wire(
     settings: Settings,
     *,
     now: Callable[[], datetime] = utc_now,
-    sleep: Callable[[float], None] = time.sleep,
     seam: Seam | None = None,
 ) -> Dependencies:
     """Build every part from the settings. Opens no connection.
@@ -86,18 +86,27 @@ def wire(
         reconcile=settings.reconcile_function,
     )
     executor = Executor(clusters, now)
+    rollouts = RolloutStatus(operations, clusters, now)
     workspace = S3Workspace(aws, settings.workspace_bucket)
     exposure_store = DynamoExposureStore(table)
-    dns = CloudflareDns(
-        lambda: secrets.read(settings.cloudflare_secret), url=settings.cloudflare_url, seam=seam
+    cloudflare = CloudflareDns(
+        lambda: secrets.read(settings.cloudflare_secret),
+        RequestBudget(table, now),
+        url=settings.cloudflare_url,
+        seam=seam,
     )
-    publisher = Publisher(store, exposure_store, clusters, dns, settings.domains, now)
+    # Who works may use more of Cloudflare's budget than who looks, and who must not wait most.
+    dns = {purpose: cloudflare.acting_for(purpose) for purpose in Purpose}
+    publisher = Publisher(
+        store, exposure_store, clusters, dns[Purpose.WRITE], settings.domains, now
+    )
+    converger = replace(publisher, dns=dns[Purpose.RECONCILE])
     exposures = Exposures(
         access=access,
         publisher=publisher,
         store=exposure_store,
         clusters=clusters,
-        dns=dns,
+        dns=dns[Purpose.READ],
         domains=settings.domains,
         layout=settings.layout,
         now=now,
@@ -111,21 +120,23 @@ def wire(
             provisioner=provisioner,
             workspace=workspace,
             cluster_names=settings.cluster_names,
+            limits=settings.friend_limits,
             now=now,
         ),
         namespaces=Namespaces(clusters),
         exposures=exposures,
-        operations=Operations(access, operations, clusters, dispatcher, executor, now),
+        operations=Operations(access, operations, clusters, dispatcher, executor, rollouts, now),
         tokens=SecretTokens(secrets, settings.api_tokens_secret),
         answers=DynamoAnswerStore(aws, settings.table_name),
+        reserved_labels=settings.reserved_labels,
         now=now,
         requests=Throttle(settings.requests_per_second, now),
         guesses=Throttle(settings.requests_per_second / 5, now),
+        gateway_path=settings.gateway_path,
     )
-    follower = Follower(operations, clusters, now, sleep)
-    teardown = Teardown(store, operations, publisher, clusters, workspace, now, sleep)
-    worker = Worker(operations, dispatcher, executor, follower, teardown, now, sleep)
-    inventory, zones = DynamoInventory(table), Zones(dns, exposure_store, now)
+    teardown = Teardown(store, operations, converger, clusters, workspace, now)
+    worker = Worker(operations, dispatcher, executor, teardown, now)
+    inventory, zones = DynamoInventory(table), Zones(dns[Purpose.RECONCILE], exposure_store, now)
     comparison = Comparison(
         inventory=inventory,
         clusters=clusters,
@@ -135,16 +146,27 @@ def wire(
         domains=settings.domains,
         cluster_names=settings.cluster_names,
         layout=settings.layout,
+        now=now,
     )
     convergence = Convergence(
         friends=store,
         inventory=inventory,
         provisioner=provisioner,
         workspace=workspace,
-        publisher=publisher,
+        publisher=converger,
         exposure_store=exposure_store,
+        operations=operations,
+        rollouts=rollouts,
         dispatcher=dispatcher,
         now=now,
     )
-    reconciler = Reconciler(inventory, operations, comparison, convergence, dispatcher, now)
+    reconciler = Reconciler(
+        inventory=inventory,
+        operations=operations,
+        comparison=comparison,
+        convergence=convergence,
+        dispatcher=dispatcher,
+        credentials=Credentials(clusters, settings.cluster_names, now),
+        now=now,
+    )
     return Dependencies(settings, services, worker, reconciler)

@@ -4,12 +4,17 @@ Every method may raise UpstreamUnreachable, UpstreamFailed or OutOfTime (domain/
 what its docstring names. now and free_at are in seconds since the epoch.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
+from chalicelib.domain.errors import UpstreamFailed
+from chalicelib.domain.evidence import RemovedExposure, Tombstone
+from chalicelib.domain.friend_limits import FriendCount, FriendLimits
 from chalicelib.domain.kinds import Kind, ObjectRef
 from chalicelib.domain.model import (
     DamagedRow,
@@ -18,15 +23,16 @@ from chalicelib.domain.model import (
     FriendPage,
     FriendRecord,
     Friendship,
-    FriendshipStatus,
     Identity,
     JsonObject,
     Lease,
     NameClaim,
     Phase,
     Queue,
+    Relationship,
 )
 from chalicelib.domain.operations import Operation
+from chalicelib.domain.pod_logs import LogEnd
 from chalicelib.domain.tokens import TokenRecord
 
 
@@ -49,20 +55,32 @@ class FriendStore(Protocol):
     def find_owner(self, identity: Identity) -> str | None:
         """Return the id of the friend that owns the identity, or None. One point read."""
 
-    def statuses_of(self, agent_id: str) -> Mapping[str, FriendshipStatus]:
-        """Return what the agent is to each friend that it knows, by the friends' uids."""
+    def relationships_of(self, agent_id: str) -> Sequence[Relationship]:
+        """Return what the agent is to each friend that it knows, by the friends' ids.
 
-    def create(self, friend: Friend, friendship: Friendship | None) -> None:
-        """Record a new friend, its claims and its first friendship: all of them, or none.
+        Reads an index that follows the writes by milliseconds.
+        """
 
-        Raises Conflict, with a fault for each taken name, unless they are taken by this very
-        registration (same uid), so that a second call is safe.
+    def load_friends(self, friend_ids: Sequence[str]) -> list[Friend]:
+        """Return those of up to 100 friends that there are, in no order. One call.
+
+        A friend whose row is damaged is left out.
+        """
+
+    def create(
+        self, friend: Friend, friendship: Friendship | None, limits: FriendLimits | None = None
+    ) -> None:
+        """Record a new friend, its claims and its first friendship, and count it: all, or nothing.
+
+        Raises Conflict: with a fault for each taken name, or too_many_friends; but not where this
+        very registration (same uid) is recorded, so that a second call is safe.
         """
 
     def update_contact(self, before: Friend, after: Friend) -> None:
         """Replace before's contact by after's and move its claims: all of it, or nothing.
 
-        Raises StaleVersion when the row is no longer at before's version, and Conflict when a
+        A claim to be dropped that is another friend's by now stays. Raises StaleVersion when the
+        row neither was at before's version nor says all of after's contact, and Conflict when a
         platform id belongs to another friend.
         """
 
@@ -75,7 +93,8 @@ class FriendStore(Protocol):
     def claim_identities(self, friend: Friend) -> None:
         """Claim the friend's platform ids where that was lost. Safe to repeat.
 
-        Raises Conflict, naming those that are others' by now, and StaleVersion.
+        Raises Conflict, naming those that are others' by now, when the rest is claimed; and
+        StaleVersion.
         """
 
     def put_friendship(self, friend: Friend, friendship: Friendship) -> None:
@@ -124,7 +143,8 @@ class OperationStore(Protocol):
     def start(self, friend: Friend, sequence: int, owner: str) -> Operation | None:
         """Begin, or take up again, the operation with this number, and return it.
 
-        Returns None where there is nothing to do: it is over, or not this registration's.
+        It has its manifests with it. Returns None where there is nothing to do: it is over, or not
+        this registration's.
         """
 
     def checkpoint(
@@ -147,12 +167,39 @@ class OperationStore(Protocol):
         the lease is kept if keep says so; otherwise it is given back. Raises LeaseLost.
         """
 
-    def record(self, operation: Operation, owner: str | None = None) -> bool:
+    def record(self, operation: Operation, owner: str) -> bool:
         """Record how an operation stands, and tell whether that was done.
 
-        Returns False, and changes nothing, when the operation is already over; when owner is given
-        and another runner has taken the operation over; and when no owner is given and it is not
-        applied yet.
+        Returns False, and changes nothing, when it is over, or another runner has taken it over.
+        """
+
+    def postpone(self, operation: Operation, owner: str) -> None:
+        """Forget the starts of an operation that could not go on, for no fault of its own.
+
+        Raises LeaseLost. Safe to repeat.
+        """
+
+    def claim_check(self, operation: Operation, at: str, before: str) -> Operation | None:
+        """Take the right to judge a waiting operation's rollouts now; return it as it is.
+
+        Returns None when it is over, or was judged after before. One call.
+        """
+
+    def record_check(self, friend: Friend, operation: Operation) -> bool:
+        """Record what was found of a waiting operation's rollouts, and tell whether that was done.
+
+        Where that ends it, it counts no longer as unfinished, in the same step. Returns False, and
+        changes nothing, when it is over already, or does not wait.
+        """
+
+    def forget_unfinished(self, friend: Friend, sequence: int) -> None:
+        """Count an operation no longer as unfinished: it is over, or gone. Safe to repeat."""
+
+    def claim_dispatch(self, friend: Friend, at: str, before: str, now: float) -> bool:
+        """Take the right to have a line run again that nobody runs, and tell whether it was free.
+
+        It is not while somebody has the lease, nothing is pending, or after a claim later than
+        before. One call.
         """
 
     def finish_deletion(self, friend: Friend, operation: Operation, owner: str) -> None:
@@ -162,7 +209,7 @@ class OperationStore(Protocol):
         """
 
     def find(self, friend: Friend, identifier: str) -> Operation | None:
-        """Return one of the friend's operations, or None."""
+        """Return one of the friend's operations, or None. Without its manifests."""
 
     def find_deletion(self, friend_id: str, identifier: str) -> Operation | None:
         """Return the finished deletion of a friend who had this id, or None."""
@@ -200,21 +247,35 @@ class ExposureStore(Protocol):
     def release(self, exposure: Exposure, owner: str) -> None:
         """Give the lease back and change nothing else. Safe to repeat."""
 
+    def begin_checks(self, friend: Friend, now: float) -> bool:
+        """Tell whether the friend's exposures may be looked at now: once in 30 s."""
+
+    def record_checks(self, exposure: Exposure) -> None:
+        """Record what was seen of the exposure, unless it has changed or gone. Safe to repeat."""
+
     def forget(self, exposure: Exposure, owner: str, free_at: float) -> None:
         """Forget the exposure. Until free_at, nobody else may claim its host name.
 
-        Raises LeaseLost.
+        That it was removed is recorded until forget_removed. Raises LeaseLost.
         """
 
 
 @dataclass(frozen=True)
 class Watched:
-    """An operation whose rollout is being watched: all of it is applied, and it is not over."""
+    """A waiting operation of the version before, which the friend's row does not count."""
 
     friend_id: str
     uid: str
     operation_id: str
     created_at: str
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Who holds which names, and which exposures were removed from theirs."""
+
+    in_force: Sequence[NameClaim]
+    removed: Sequence[RemovedExposure]
 
 
 class Inventory(Protocol):
@@ -233,13 +294,25 @@ class Inventory(Protocol):
 
     def claims(
         self, friend_id: str | None = None, damaged: list[DamagedRow] | None = None
-    ) -> list[NameClaim]:
-        """Return the claims of names that are in force, of one friend or of all."""
+    ) -> Claims:
+        """Return the claims of names, of one friend or of all, and what was removed from them."""
+
+    def tombstones(self, damaged: list[DamagedRow] | None = None) -> list[Tombstone]:
+        """Return every friend who was deleted."""
 
     def watched(
         self, friend_id: str | None = None, damaged: list[DamagedRow] | None = None
     ) -> list[Watched]:
-        """Return the operations that are being watched, of one friend or of all."""
+        """Return what the version before left waiting for rollouts, of one friend or of all."""
+
+    def friend_counts(self) -> list[FriendCount]:
+        """Return how many friends are counted, of each agent and in all: as it is, not by index."""
+
+    def correct_count(self, of: str, seen: FriendCount | None, *, friends: int, at: str) -> bool:
+        """Have a count say this, unless it has changed since it was seen (None: absent).
+
+        at is the time, ISO 8601, UTC. Safe to repeat. Tells whether it says this now.
+        """
 
     def drop(self, claim: NameClaim, now: float) -> bool:
         """Delete a claim, if it is still this registration's and nobody is at work on it.
@@ -247,11 +320,30 @@ class Inventory(Protocol):
         Safe to repeat. Tells whether it was deleted.
         """
 
+    def forget_removed(self, removed: RemovedExposure) -> None:
+        """Delete the record of a removal whose remains were seen gone. Safe to repeat.
+
+        A later removal of the same exposure stays.
+        """
+
     def begin_pass(self, lease: Lease, now: float) -> bool:
         """Take the lease under which a pass over everything runs; tell whether it was free."""
 
     def end_pass(self, owner: str) -> None:
         """Give that lease back. Safe to repeat."""
+
+
+class KindMissing(UpstreamFailed):
+    """The cluster does not serve a kind that the API needs."""
+
+    default_code = "cluster_misconfigured"
+
+    def __init__(self, kind: Kind) -> None:
+        """Name the kind, and what an admin has to do."""
+        super().__init__(
+            f"The cluster does not serve {kind.plural} of {kind.api_version}. Ask an admin to "
+            "install what defines them."
+        )
 
 
 class LeaseLost(Exception):
@@ -264,6 +356,10 @@ class RecordTaken(Exception):
 
 class Dns(Protocol):
     """The DNS zones of the configured domains.
+
+    Requests are counted against one budget, of which who looks may use less than who works: which
+    share is used, bootstrap says. What is written under another name than was asked for, because
+    the zone is another's, is deleted again, and raises WrongZone (dns_misconfigured).
 
     Calls that fail for a reason that may pass are repeated with backoff while the deadline allows.
     Raises UpstreamFailed with code dns_auth, dns_zone_unknown, dns_misconfigured or dns_failed, and
@@ -284,6 +380,9 @@ class Dns(Protocol):
 
     def delete(self, zone_id: str, record_id: str, deadline: Deadline) -> None:
         """Delete the record with this id, if it is there. Safe to repeat."""
+
+    def zone_name(self, zone_id: str, deadline: Deadline) -> str | None:
+        """Return the name of the zone with this id; None where the token may not read it."""
 
     def list_all(self, zone_id: str, deadline: Deadline) -> list[Record]:
         """Return all of the zone's records, whoever's, page by page."""
@@ -326,7 +425,8 @@ class StoredAnswer:
 class KeyClaim:
     """The first answer to a key's request; without one, the key is the claimer's.
 
-    is_repeat says that another attempt had it and died.
+    is_repeat says that an attempt had it before: one that died, or this one, whose claim was sent
+    twice. Its work may be there.
     """
 
     answer: StoredAnswer | None = None
@@ -370,6 +470,15 @@ class StoredProfile:
     digest: str
 
 
+class ProfileFate(StrEnum):
+    """What became of a listed profile.json that nobody recorded wants."""
+
+    DELETED = "deleted"
+    GONE = "gone"
+    NOT_OURS = "not ours"
+    UNPROVED = "unproved"
+
+
 class Workspace(Protocol):
     """Each friend's profile.json in the agents' workspace. What else is there is the agents'."""
 
@@ -396,16 +505,19 @@ class Workspace(Protocol):
     def delete_profile(self, friend: Friend) -> None:
         """Delete the profile.json of this registration, if it is there. Safe to repeat."""
 
-    def drop_profile(self, stored: StoredProfile, *, dry_run: bool = False) -> bool:
-        """Delete a profile.json that was listed, if it is the API's; tell whether it is.
+    def drop_profile(
+        self, stored: StoredProfile, registrations: Collection[str], *, dry_run: bool = False
+    ) -> ProfileFate:
+        """Delete a listed profile.json that one of these registrations wrote; tell its fate.
 
-        One that has changed since stays. Safe to repeat.
+        registrations are named by when they were made. A profile that has changed since it was
+        listed is GONE: there is another now. Safe to repeat.
         """
 
 
 @dataclass(frozen=True)
 class LogQuery:
-    """Which lines of a pod's log to read. limit_bytes always bounds the answer."""
+    """Which lines of a pod's log to read: the last tail, and of these the last limit_bytes."""
 
     tail: int
     container: str
@@ -426,11 +538,17 @@ class SecretSummary:
 
 @dataclass(frozen=True)
 class Applied:
-    """What the server answered to an apply."""
+    """What the server answered to an apply.
+
+    was_changed is true as well where only what we hold of the object has changed: a default that
+    was spelled out is the object's value as before. version_before is what get_at takes to return
+    the object as this apply found it; None where that is not known.
+    """
 
     manifest: JsonObject
     was_created: bool
     was_changed: bool
+    version_before: str | None = None
 
 
 class Cluster(Protocol):
@@ -438,11 +556,18 @@ class Cluster(Protocol):
 
     Calls that fail for a reason that may pass (429, 5xx, connection) are repeated with backoff
     while the deadline allows. A write raises Conflict, Refused or NotFound as the server decides;
-    what the API's service account may not do is UpstreamFailed (code cluster_forbidden).
+    what the API's service account may not do is UpstreamFailed (code cluster_forbidden). To get or
+    apply a kind that the cluster does not serve raises KindMissing (code cluster_misconfigured).
     """
 
     def get(self, ref: ObjectRef) -> JsonObject | None:
         """Return the object, or None."""
+
+    def get_at(self, ref: ObjectRef, version: str) -> JsonObject | None:
+        """Return the object as it was at an earlier version, or None where it was not there.
+
+        It lacks apiVersion and kind. A server keeps versions for minutes.
+        """
 
     def list_all(self, kind: Kind, namespace: str) -> list[JsonObject]:
         """Return the namespace's objects of a kind, at most the first 5,000.
@@ -467,7 +592,8 @@ class Cluster(Protocol):
         """Server-side apply the manifest and return what came of it. Safe to repeat.
 
         was_changed may be true of an object that another apply of ours changed moments ago.
-        force takes over fields that another manager holds: only for objects that we create.
+        force takes over fields that another manager holds (else FieldConflict): only for objects
+        that we create, or have applied before. A manifest with a uid is for that very object.
         newly_permitted says that the right to do this was granted a moment ago: a refusal is then
         repeated like any other failure that may pass, until the grant has spread.
         """
@@ -475,15 +601,17 @@ class Cluster(Protocol):
     def create(self, manifest: JsonObject, *, dry_run: bool = False) -> bool:
         """Create the object and return True; return False, and touch nothing, if it exists."""
 
-    def delete(self, ref: ObjectRef, *, seen: JsonObject | None = None) -> bool:
+    def delete(
+        self, ref: ObjectRef, *, seen: JsonObject | None = None, dry_run: bool = False
+    ) -> bool:
         """Delete the object and what it owns; tell whether it was there. Safe to repeat.
 
-        With seen, only that very object goes: one that has changed since, or another of its name,
-        stays. A namespace changes all the time, so that for it only the name's owner counts.
+        With seen, only that very object goes: another of its name stays, and so does an
+        IngressRoute that has changed since, because only what it says tells whose it is.
         """
 
-    def read_log(self, namespace: str, pod: str, query: LogQuery) -> str:
-        """Return the text of a container's log. Raises NotFound."""
+    def read_log(self, namespace: str, pod: str, query: LogQuery) -> LogEnd:
+        """Return the end of a container's log. Raises NotFound."""
 
     def list_secrets(self, namespace: str) -> list[SecretSummary]:
         """Return what the namespace's Secrets are called, at most the first 500.
@@ -495,9 +623,16 @@ class Cluster(Protocol):
 class Clusters(Protocol):
     """The clusters, by name."""
 
-    def open(self, name: str, deadline: Deadline) -> Cluster:
+    def open(self, name: str, deadline: Deadline, *, attempts: int = 5) -> Cluster:
         """Return the named cluster, its every call bounded by the deadline.
 
+        A call that fails for a reason that may pass is made so many times at most.
         Raises UpstreamFailed (code cluster_misconfigured) when its kubeconfig is missing or
         unsafe. Opens no connection.
+        """
+
+    def credential_ends_at(self, name: str) -> datetime | None:
+        """Return when the named cluster's credential ends, where it says so.
+
+        Raises as open does. Opens no connection.
         """

@@ -9,12 +9,23 @@ from urllib.parse import urlsplit
 
 from chalicelib.domain.dns import Domain
 from chalicelib.domain.domains import parse_domains
+from chalicelib.domain.friend_limits import FriendLimits
+from chalicelib.domain.internet import WIDEST_PREFIX
 from chalicelib.domain.namespace import ClusterLayout
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_COUNT: Final = re.compile(r"[1-9][0-9]{0,3}")
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,4}")
+_PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~-]+|\{apiId\}))*")
 _URL: Final = re.compile(r"[a-z]+://[\x21-\x7e]+")
 _NOT_IN_BASE_URLS: Final = re.compile(r"[@?#\\]")
+_LABEL_PATTERN: Final = re.compile(r"[A-Za-z0-9*](?:[A-Za-z0-9._/*-]{0,251}[A-Za-z0-9*])?")
+_MOST_LABEL_PATTERNS: Final = 64
+# What Grafana's and Loki's sidecars, Prometheus' operator, the kubelet, Cilium, Flux and add-ons of
+# a cluster select by, or take for their own.
+DEFAULT_RESERVED_LABELS: Final = (
+    "grafana_*,loki_*,prometheus,prometheus_*,prometheus.io/*,monitoring.coreos.com/*,release,"
+    "k8s-app,io.kubernetes.*,io.cilium.*,*.toolkit.fluxcd.io/*,velero.io/*"
+)
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -28,6 +39,10 @@ class Settings:
 
     domains may be empty: then nothing can be exposed. Its first is the default domain.
     requests_per_second is what one token may send to one instance of the API's function.
+    gateway_path is for what stands in for API Gateway: what its URLs have before the stage, which
+    its events do not tell; {apiId} in it is the API's id.
+    friend_limits bound how many friends are registered; those that are there already stay.
+    reserved_labels are patterns of the keys that no friend's label may have.
     """
 
     table_name: str
@@ -41,6 +56,9 @@ class Settings:
     allow_loopback_cluster: bool
     require_relationship: bool
     requests_per_second: int
+    friend_limits: FriendLimits
+    gateway_path: str
+    reserved_labels: tuple[str, ...]
     log_level: str
     domains: tuple[Domain, ...]
     cloudflare_secret: str
@@ -65,7 +83,13 @@ class Settings:
             reconcile_function=env.get("AWS_LAMBDA_FUNCTION_NAME", "reconcile"),
             allow_loopback_cluster=_flag(env, "ALLOW_LOOPBACK_CLUSTER"),
             require_relationship=_flag(env, "REQUIRE_RELATIONSHIP"),
-            requests_per_second=_count(env, "REQUESTS_PER_SECOND", "5"),
+            requests_per_second=_count(env, "REQUESTS_PER_SECOND", "5", most=9999),
+            friend_limits=FriendLimits(
+                per_agent=_count(env, "FRIENDS_PER_AGENT", "25", most=10_000),
+                in_all=_count(env, "FRIENDS_MOST", "1000", most=10_000),
+            ),
+            gateway_path=_gateway_path(env),
+            reserved_labels=_label_patterns(env, "RESERVED_LABELS", DEFAULT_RESERVED_LABELS),
             log_level=_choice(env, "LOG_LEVEL", _LEVELS, "INFO"),
             domains=_domains(env),
             cloudflare_secret=env.get("CLOUDFLARE_SECRET", "friends/cloudflare"),
@@ -100,12 +124,20 @@ def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...], default
     return value
 
 
-def _count(env: Mapping[str, str], name: str, default: str) -> int:
+def _count(env: Mapping[str, str], name: str, default: str, *, most: int) -> int:
     value = env.get(name) or default
-    if not _COUNT.fullmatch(value):
-        msg = f"{name} must be a whole number from 1 to 9999."
+    if not _COUNT.fullmatch(value) or int(value) > most:
+        msg = f"{name} must be a whole number from 1 to {most}."
         raise SettingsError(msg)
     return int(value)
+
+
+def _gateway_path(env: Mapping[str, str]) -> str:
+    value = env.get("GATEWAY_PATH", "")
+    if not _PATH.fullmatch(value):
+        msg = "GATEWAY_PATH must be a path such as /_aws/execute-api/{apiId}, or be left out."
+        raise SettingsError(msg)
+    return value
 
 
 def _name(env: Mapping[str, str], name: str, default: str) -> str:
@@ -124,12 +156,30 @@ def _names(env: Mapping[str, str], name: str, default: str) -> tuple[str, ...]:
     return values
 
 
+def _label_patterns(env: Mapping[str, str], name: str, default: str) -> tuple[str, ...]:
+    # Set and empty reserves none.
+    patterns = _split(env.get(name, default))
+    if len(patterns) > _MOST_LABEL_PATTERNS or not all(map(_LABEL_PATTERN.fullmatch, patterns)):
+        msg = (
+            f"{name} must be keys of labels such as release or grafana_*, separated by commas,"
+            f" {_MOST_LABEL_PATTERNS} at most."
+        )
+        raise SettingsError(msg)
+    return patterns
+
+
 def _cidrs(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    msg = (
+        f"{name} must be IP ranges such as 203.0.113.0/24, separated by commas, none of them wider "
+        f"than /{WIDEST_PREFIX}."
+    )
     try:
-        return tuple(str(ipaddress.ip_network(each)) for each in _split(env.get(name, "")))
+        ranges = [ipaddress.ip_network(each) for each in _split(env.get(name, ""))]
     except ValueError:
-        msg = f"{name} must be IP ranges such as 203.0.113.0/24, separated by commas."
         raise SettingsError(msg) from None
+    if any(each.prefixlen < WIDEST_PREFIX for each in ranges):
+        raise SettingsError(msg)
+    return tuple(map(str, ranges))
 
 
 def _domains(env: Mapping[str, str]) -> tuple[Domain, ...]:

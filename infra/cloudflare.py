@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.secret_store import write_secret
+from infra.region import adopt_region
+from infra.secret_store import SecretStateError, write_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,9 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("put", help="store the token that standard input holds")
     parser.parse_args(arguments)
+    adopt_region()
     try:
         put_token(boto3.client("secretsmanager"), sys.stdin.read().strip())
-    except (CloudflareTokenError, ClientError, BotoCoreError) as error:
+    except (CloudflareTokenError, SecretStateError, ClientError, BotoCoreError) as error:
         sys.exit(str(error))
     print(f"Stored {SECRET}.")  # noqa: T201 (a command's output)
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
@@ -85,6 +86,11 @@ def parameters_of(described: Mapping[str, Any] | None) -> dict[str, str]:
     """Return a described stack's parameters; none of a stack that does not exist."""
     found = (described or {}).get("Parameters", ())
     return {each["ParameterKey"]: each["ParameterValue"] for each in found}
+
+
+def is_emulated(endpoint: str | None) -> bool:
+    """Tell whether AWS is an emulator on this machine (MiniStack), by the endpoint that is set."""
+    return urlsplit(endpoint or "").hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 def api_url(outputs: Mapping[str, str], stage: str, endpoint: str | None) -> str:

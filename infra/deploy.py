@@ -28,15 +28,21 @@ from infra.cloudformation import (
     parameters_of,
     run_aws,
 )
+from infra.doctor.findings import Outcome
 from infra.doctor.secrets import check_secrets
+from infra.doctor.zones import check_domains, check_zone_names
 from infra.package import add_platform_options, explain_gaps, package
 from infra.packaging.commands import PackageError
 from infra.packaging.platforms import Platform
 from infra.paths import ROOT
+from infra.region import adopt_region
+from infra.secret_store import read_secret
 from infra.stages import StageError, load_settings, stack_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from infra.doctor.findings import Finding
 
 
 # CloudFormation's status of a stack that never was: it takes no update.
@@ -61,7 +67,9 @@ def deploy_stage(
     before = describe(cloudformation, stack)
     require_updatable(before)
     parameters = {**parameters_of(before), **given}
-    require_secrets(load_settings(stage, parameters))
+    settings = load_settings(stage, parameters)
+    require_secrets(settings)
+    require_domains(settings)
     platform = _platform(python_version, architecture, outputs_of(before or {}))
     for gap in explain_gaps(platform):
         print(gap, file=sys.stderr)  # noqa: T201 (a command's output)
@@ -96,11 +104,26 @@ def _platform(
 
 def require_secrets(settings: Settings) -> None:
     """Raise DeployError, naming each secret that is missing or a placeholder and what stores it."""
-    findings = list(check_secrets(boto3.client("secretsmanager"), settings))
-    bad = [str(each) for each in findings if not each.is_well]
-    if bad:
-        lines = "\n".join(bad)
-        raise DeployError(f"Nothing was deployed: store the secrets first.\n{lines}")
+    findings = check_secrets(boto3.client("secretsmanager"), settings)
+    _require_well(findings, "store the secrets first")
+
+
+def require_domains(settings: Settings) -> None:
+    """Raise DeployError, naming each domain outside of its zone, or with a target in vain."""
+    client = boto3.client("secretsmanager")
+    _require_well(check_domains(settings), "correct the domains first")
+    zones = check_zone_names(lambda: read_secret(client, settings.cloudflare_secret), settings)
+    _require_well(zones, "correct the domains first")
+
+
+def _require_well(findings: Iterable[Finding], do_first: str) -> None:
+    """Raise DeployError with the findings that have failed; show what else is to be looked at."""
+    found = list(findings)
+    if bad := "\n".join(str(each) for each in found if not each.is_well):
+        raise DeployError(f"Nothing was deployed: {do_first}.\n{bad}")
+    for each in found:
+        if each.outcome is not Outcome.WELL:
+            print(each, file=sys.stderr)  # noqa: T201 (a command's output)
 
 
 def ensure_bucket() -> str:
@@ -156,6 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
     add_platform_options(parser, default="what is deployed, or else this environment's")
     options = parser.parse_args(arguments)
+    adopt_region()
     try:
         url = deploy_stage(
             options.stage,

@@ -11,6 +11,7 @@ import argparse
 import base64
 import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.errors import UpstreamFailed
 from chalicelib.gateways.kubeconfig import parse_kubeconfig
-from infra.secret_store import write_secret
+from infra.region import adopt_region
+from infra.secret_store import SecretStateError, write_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,11 +63,12 @@ class KubeconfigError(Exception):
 
 def put_kubeconfig(
     client: SecretsManagerClient, name: str, path: Path, *, allow_loopback: bool = False
-) -> None:
+) -> datetime | None:
     """Store the current context of a kubeconfig file under a cluster's name. Safe to repeat.
 
-    Nothing is stored that the API would refuse. allow_loopback is for local runs alone. Raises
-    KubeconfigError.
+    Returns when its token ends, where it says so. Nothing is stored that the API would refuse, nor
+    a token that has ended. allow_loopback is for local runs alone. Raises KubeconfigError and
+    SecretStateError.
     """
     if not _NAME.fullmatch(name):
         raise KubeconfigError(
@@ -73,11 +76,17 @@ def put_kubeconfig(
         )
     flat = yaml.safe_dump(flatten(path), sort_keys=False)
     try:
-        parse_kubeconfig(flat, allow_loopback=allow_loopback)
+        ends_at = parse_kubeconfig(flat, allow_loopback=allow_loopback).ends_at
     except UpstreamFailed as refusal:
         raise KubeconfigError(f"{path} was not stored. {refusal}") from None
+    if ends_at is not None and ends_at <= datetime.now(UTC):
+        raise KubeconfigError(
+            f"{path} was not stored. Its token ended at {ends_at:%Y-%m-%d %H:%M} UTC: make a new "
+            "one for the service account (docs/deploy.md, step 1)."
+        )
     description = f"How the Friends API reaches the cluster {name}."
     write_secret(client, SECRET_PREFIX + name, flat, description=description)
+    return ends_at
 
 
 def flatten(path: Path) -> dict[str, Any]:
@@ -144,10 +153,10 @@ def _flat(entry: Mapping[str, Any], fields: Sequence[str], path: Path) -> dict[s
     inlined = {
         data: _content(path, entry[field]) for field, data in _FILES.items() if entry.get(field)
     }
-    values = {data: base64.b64encode(content).decode() for data, content in inlined.items()} | dict(
-        entry
-    )
-    return {field: str(values[field]) for field in fields if values.get(field)}
+    files = {data: base64.b64encode(content).decode() for data, content in inlined.items()}
+    # As kubectl reads it: content that is there goes before a file, and an empty one does not.
+    values = {**entry, **files, **{key: value for key, value in entry.items() if value}}
+    return {field: str(values[field]) for field in fields if values.get(field) is not None}
 
 
 def _content(kubeconfig: Path, name: str) -> bytes:
@@ -170,11 +179,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     putting.add_argument("name", help="the cluster's name, as in CLUSTERS")
     putting.add_argument("file", type=Path)
     options = parser.parse_args(arguments)
+    adopt_region()
     try:
-        put_kubeconfig(boto3.client("secretsmanager"), options.name, options.file)
-    except (KubeconfigError, ClientError, BotoCoreError) as error:
+        ends_at = put_kubeconfig(boto3.client("secretsmanager"), options.name, options.file)
+    except (KubeconfigError, SecretStateError, ClientError, BotoCoreError) as error:
         sys.exit(str(error))
-    print(f"Stored {SECRET_PREFIX}{options.name}.")  # noqa: T201 (a command's output)
+    until = f" Its token ends at {ends_at:%Y-%m-%d %H:%M} UTC." if ends_at else ""
+    print(f"Stored {SECRET_PREFIX}{options.name}.{until}")  # noqa: T201 (a command's output)
 
 
 if __name__ == "__main__":

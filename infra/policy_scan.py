@@ -28,7 +28,8 @@ _NEVER: Final = re.compile(
     re.IGNORECASE,
 )
 # A resource that names no one thing of this stack: everything, or everything of a service.
-_EVERYTHING: Final = re.compile(r"^\*|:\*|:[a-z]+[/:]\*|[*?][-*?]+\*?$|^\$\{[^}]*\}/?\*")
+# A name with a secret's six random characters behind it ("name-??????") is one thing.
+_EVERYTHING: Final = re.compile(r"^\*|:[*?]|:[a-z]+[/:][*?]|\*[-*?]+$|\?[-*?]*\*$|^\$\{[^}]*\}/?\*")
 _LAMBDA: Final = {"Service": "lambda.amazonaws.com"}
 
 

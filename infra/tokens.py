@@ -22,7 +22,8 @@ from chalicelib.domain.errors import UpstreamFailed
 from chalicelib.domain.fields import AGENT_ID
 from chalicelib.domain.model import Role
 from chalicelib.domain.tokens import digest_of, parse_token_records
-from infra.secret_store import read_secret, write_secret
+from infra.region import adopt_region
+from infra.secret_store import SecretStateError, read_secret, write_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,9 +130,10 @@ def _describe(token: StoredToken) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Mint, list or revoke bearer tokens of the Friends API."""
     options = _parser().parse_args(arguments)
+    adopt_region()
     try:
         _carry_out(options, boto3.client("secretsmanager"))
-    except (TokenError, ClientError, BotoCoreError) as error:
+    except (TokenError, SecretStateError, ClientError, BotoCoreError) as error:
         sys.exit(str(error))
 
 

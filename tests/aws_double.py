@@ -11,12 +11,14 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from http import HTTPStatus
 from typing import Any
 from unittest import mock
 
 import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.exceptions import ReadTimeoutError
 from botocore.loaders import create_loader
 from moto import mock_aws
 from moto.backends import get_backend
@@ -37,6 +39,8 @@ class AwsDouble:
         """Nothing has reached it yet."""
         self.invocations = invocations
         self.requests: list[str] = []
+        self._tokens: set[str] = set()
+        self._lost: list[tuple[str, int]] = []
         self._lock = threading.RLock()
 
     def answer(self, respond: Callable[[], Any], event_name: str, request: Any) -> Any:
@@ -50,7 +54,44 @@ class AwsDouble:
                 assert request.headers["X-Amz-Invocation-Type"] == b"Event"
                 self.invocations.append(json.loads(request.body))
                 return AWSResponse(request.url, 202, HTTPHeaders(), MockRawResponse(b""))
-            return respond()
+            if operation == "TransactWriteItems":
+                return self._transact(respond, request)
+            answer = respond()
+            self._maybe_lose(operation, request)
+            return answer
+
+    def lose_answer(self, operation: str, number: int = 1) -> None:
+        """Have this operation done the number-th time it is asked for, and its answer lost."""
+        self._lost.append((operation, number))
+
+    @property
+    def has_answers_to_lose(self) -> bool:
+        """Whether an answer that was to be lost was never asked for."""
+        return bool(self._lost)
+
+    def forget_faults(self) -> None:
+        """Lose no more answers."""
+        self._lost.clear()
+
+    def _transact(self, respond: Callable[[], Any], request: Any) -> Any:
+        """Answer as DynamoDB does: a transaction with the token of one that is made is made.
+
+        moto does not know the token. A transaction that was cancelled may be tried again.
+        """
+        token = json.loads(request.body)["ClientRequestToken"]
+        if token in self._tokens:
+            return AWSResponse(request.url, 200, HTTPHeaders(), MockRawResponse(b"{}"))
+        answer = respond()
+        if answer.status_code == HTTPStatus.OK:
+            self._tokens.add(token)
+        self._maybe_lose("TransactWriteItems", request)
+        return answer
+
+    def _maybe_lose(self, operation: str, request: Any) -> None:
+        waiting = [(each, left - (each == operation)) for each, left in self._lost]
+        self._lost = [(each, left) for each, left in waiting if left > 0]
+        if len(self._lost) < len(waiting):
+            raise ReadTimeoutError(endpoint_url=request.url)
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """Return all items of a table, in plain values, without a request."""

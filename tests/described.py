@@ -1,6 +1,7 @@
 """Holds every answer that a test sees to the API's description, and to nothing more than that."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,13 +11,21 @@ from typing import Any
 from jsonschema_rs import Draft202012Validator
 
 from chalicelib.routes.description.document import describe
+from chalicelib.routes.table import ROUTES, Access
 
 # On every answer alike, and no business of a client's: what keeps browsers and caches from harm.
 UNIVERSAL = {
-    "Cache-Control": "no-store",
     "Strict-Transport-Security": "max-age=31536000",
     "X-Content-Type-Options": "nosniff",
 }
+
+
+# What anybody may ask for may be kept by anybody; nothing else may.
+PUBLIC = {route.path for route in ROUTES if route.access is Access.PUBLIC}
+# As tests/harness has it in every event.
+STAGE = "/test"
+KEPT_STATUSES = {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED}
+NOT_KEPT = ("Cache-Control", "no-store")
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,12 @@ class ApiAnswer:
         """The body, parsed."""
         return json.loads(self.text)
 
+    @property
+    def next_url(self) -> str:
+        """The path of the next page, below the stage; empty on the last."""
+        link = re.fullmatch(rf'<{STAGE}(/api/[^>]+)>; rel="next"', self.headers.get("Link", ""))
+        return link[1] if link else ""
+
 
 def require_described(method: str, path: str, answer: ApiAnswer) -> None:
     """Fail unless the description has this very answer: status, headers, type and every field.
@@ -40,6 +55,9 @@ def require_described(method: str, path: str, answer: ApiAnswer) -> None:
     of UNIVERSAL are on every answer, whatever it is.
     """
     assert answer.headers.items() >= UNIVERSAL.items(), f"{method} {path} answered {answer.headers}"
+    may_be_kept = method == "GET" and path in PUBLIC and answer.status in KEPT_STATUSES
+    kept = answer.headers["Cache-Control"]
+    assert kept.startswith("public, max-age=") if may_be_kept else kept == "no-store", kept
     # Methods are in capitals (RFC 9110, section 9.1): "get" is no GET.
     operation = describe()["paths"][path].get(method.lower()) if method.isupper() else None
     if operation is None:
@@ -51,6 +69,9 @@ def require_described(method: str, path: str, answer: ApiAnswer) -> None:
     assert str(answer.status) in operation["responses"], f"{told}: {answer.text[:1000]}"
     response = _resolved(operation["responses"][str(answer.status)])
     _require_headers(told, response["headers"], answer)
+    if answer.status == HTTPStatus.NOT_MODIFIED:
+        assert (answer.text, response["content"]) == ("", {}), told
+        return
     content_type = answer.headers["Content-Type"]
     assert content_type in response["content"], f"{told} as {content_type}"
     if content_type == "application/json":
@@ -61,7 +82,7 @@ def require_described(method: str, path: str, answer: ApiAnswer) -> None:
 
 def _require_headers(told: str, declared: Mapping[str, Any], answer: ApiAnswer) -> None:
     for name, value in answer.headers.items():
-        if name in UNIVERSAL or name == "Content-Type":
+        if name in UNIVERSAL or name == "Content-Type" or (name, value) == NOT_KEPT:
             continue
         assert name in declared, f"{told} with the header {name}: {value}"
         schema = _resolved(declared[name])["schema"]

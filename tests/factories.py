@@ -21,7 +21,17 @@ TOKENS = {
 }
 KUBECONFIG_SECRETS = {
     "server": "203.0.113.7:6443",
-    "authority": "not a real authority",
+    # A certificate whose key nobody has.
+    "authority": """-----BEGIN CERTIFICATE-----
+MIIBQTCB6KADAgECAgEHMAoGCCqGSM49BAMCMB8xHTAbBgNVBAMMFG5vdCBhIHJl
+YWwgYXV0aG9yaXR5MCAXDTI2MDEwMTAwMDAwMFoYDzIxMjYwMTAxMDAwMDAwWjAf
+MR0wGwYDVQQDDBRub3QgYSByZWFsIGF1dGhvcml0eTBZMBMGByqGSM49AgEGCCqG
+SM49AwEHA0IABM4EUGzVYz61PwOhgzRJ+Z0lkDeTInbnv89u1lBaVNtRV7ZiuEcZ
+Vc1df9ageqUtLg5D7CyjMKouaJHANSDAiaujEzARMA8GA1UdEwEB/wQFMAMBAf8w
+CgYIKoZIzj0EAwIDSAAwRQIhAIARtOeMZHxsE8ix3F3wo+LBqXuporz6RLl0BUYi
+THtlAiBZRzRDFBVco0zJPBYWNMf19sUJYSSlA9LauRc4xsGuEw==
+-----END CERTIFICATE-----
+""",
     "token": "kube-token-0123456789",
     "client key": "not a real client key",
 }

@@ -13,12 +13,11 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from tests import canaries
-from tests.described import ApiAnswer, require_described
+from tests.described import STAGE, ApiAnswer, require_described
 from tests.harness import Api, LambdaContext, build_event, to_answer
 from tests.policies import acting_as
 
-# The stage, as build_event says it.
-BASE: Final = "/test"
+BASE: Final = STAGE
 # What API Gateway answers by itself.
 _NO_ROUTE: Final = ApiAnswer(404, {"Content-Type": "application/json"}, '{"message":"Not Found"}')
 

@@ -24,7 +24,7 @@ from chalicelib.routes.table import ROUTES
 from chalicelib.settings import Settings
 from infra.local.cloudflare import CloudflareDouble
 from tests import canaries, factories
-from tests.described import ApiAnswer, require_described
+from tests.described import STAGE, ApiAnswer, require_described
 from tests.policies import acting_as
 
 ROOT = Path(__file__).parent.parent
@@ -82,7 +82,8 @@ class Api:
     def __init__(self, environment: Mapping[str, str] | None = None, **parts: Any) -> None:
         """Wire a fresh app, as a cold start does; parts replace those of wire()."""
         self.app = Chalice(app_name="friends-api", configure_logs=False)
-        settings = Settings.from_env({**ENVIRONMENT, **(environment or {})})
+        self.environment = {**ENVIRONMENT, **(environment or {})}
+        settings = Settings.from_env(self.environment)
         self.dependencies = wire(settings, **parts)
         register(self.app, self.dependencies.services)
 
@@ -197,9 +198,9 @@ def build_event(
         "requestContext": {
             "resourcePath": template,
             "httpMethod": method,
-            "path": f"/test{path}",
+            "path": f"{STAGE}{path}",
             "requestId": str(uuid.uuid4()),
-            "stage": "test",
+            "stage": STAGE.strip("/"),
         },
         "body": text,
         "isBase64Encoded": is_base64,
@@ -207,10 +208,13 @@ def build_event(
 
 
 def match_route(path: str) -> tuple[str, dict[str, str]]:
-    """Return the route's template and its path parameters, as API Gateway decodes them."""
+    """Return the route's template and its path parameters, as API Gateway decodes them.
+
+    To it a path with a slash at its end is the same.
+    """
     for template in dict.fromkeys(route.path for route in ROUTES):
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template)
-        if match := re.fullmatch(pattern, path, re.DOTALL):
+        if match := re.fullmatch(f"{pattern}/?", path, re.DOTALL):
             return template, match.groupdict()
     message = f"no route for {path!r}"
     raise LookupError(message)
@@ -243,16 +247,21 @@ def create_backend(kubeconfig: str) -> None:
 
 def create_storage(table: str, bucket: str) -> None:
     """Make a stage's table and bucket."""
-    resources = yaml.safe_load((ROOT / "infra" / "resources.yaml").read_text())["Resources"]
-    properties = resources["FriendsTable"]["Properties"]
-    boto3.client("dynamodb").create_table(
-        TableName=table,
-        BillingMode=properties["BillingMode"],
-        AttributeDefinitions=properties["AttributeDefinitions"],
-        KeySchema=properties["KeySchema"],
-        GlobalSecondaryIndexes=properties["GlobalSecondaryIndexes"],
-    )
+    create_table(table)
     boto3.client("s3").create_bucket(Bucket=bucket)
+
+
+def create_table(name: str) -> None:
+    """Make a table as infra/resources.yaml makes it, under this name."""
+    resources = yaml.safe_load((ROOT / "infra" / "resources.yaml").read_text())["Resources"]
+    table = resources["FriendsTable"]["Properties"]
+    boto3.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode=table["BillingMode"],
+        AttributeDefinitions=table["AttributeDefinitions"],
+        KeySchema=table["KeySchema"],
+        GlobalSecondaryIndexes=table["GlobalSecondaryIndexes"],
+    )
 
 
 def configure_domain(cloudflare: CloudflareDouble) -> dict[str, str]:

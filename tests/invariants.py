@@ -14,6 +14,7 @@ from typing import Final
 from chalicelib.domain import kinds
 from chalicelib.domain.claims import claims_of
 from chalicelib.domain.dns import OWNER_PREFIX
+from chalicelib.domain.friend_limits import count_friends
 from chalicelib.domain.ingress_routes import build_ingress_route
 from chalicelib.domain.model import Exposure, FriendRecord, JsonObject, NameClaim, Phase
 from chalicelib.domain.namespace import (
@@ -55,8 +56,18 @@ def find_problems(
     problems = Problems()
     for record in seen.records.values():
         problems.lost += _missing(seen, record, contested)
+    problems.lost += _miscounted(seen)
     problems.leaked += _unwanted(seen, others)
     return problems
+
+
+def _miscounted(seen: Observed) -> Iterator[str]:
+    wanted = count_friends(each.friend for each in seen.records.values())
+    rows = [each for each in seen.items if each["pk"] == "COUNTER#friends"]
+    counted = {each["sk"]: int(each["friends"]) for each in rows}
+    for of in sorted(wanted.keys() | counted.keys()):
+        if counted.get(of, 0) != wanted[of]:
+            yield f"{wanted[of] - counted.get(of, 0)} in the count of friends of {of}"
 
 
 def _missing(seen: Observed, record: FriendRecord, contested: Collection[str]) -> Iterator[str]:
@@ -65,6 +76,8 @@ def _missing(seen: Observed, record: FriendRecord, contested: Collection[str]) -
         yield f"{friend.id} is {friend.phase}"
     if not record.queue.is_drained:
         yield f"{friend.id}'s line of operations is not drained"
+    if record.queue.unfinished:
+        yield f"{friend.id}'s row counts operations as unfinished"
     for kind in NAMESPACE_KINDS:
         desired = build_namespace_object(kind, friend, seen.layout)
         if not _says(seen.find(kind, desired), desired):

@@ -104,3 +104,34 @@ def _job_spec(pod: Manifest | None, fields: Manifest) -> Manifest:
 def _manifest(api_version: str, kind: str, name: str, **fields: Any) -> Manifest:
     metadata = {"name": name}
     return without_none({"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields})
+
+
+def spell_out_defaults() -> dict[str, tuple[Manifest, Manifest]]:
+    """Return manifests, each with another that says the same and some of the server's defaults."""
+    port = {"port": 80, "targetPort": 8080, "protocol": "TCP"}
+    pod = {"dnsPolicy": "ClusterFirst", "terminationGracePeriodSeconds": 30}
+    container = create_container(
+        terminationMessagePath="/dev/termination-log", terminationMessagePolicy="File"
+    )
+    return {
+        "Service": (
+            create_service_manifest(),
+            create_service_manifest(type="ClusterIP", sessionAffinity="None", ports=[port]),
+        ),
+        "Deployment": (
+            create_deployment_manifest(),
+            create_deployment_manifest(
+                revisionHistoryLimit=10,
+                progressDeadlineSeconds=600,
+                pod={**pod, "restartPolicy": "Always", "containers": [container]},
+            ),
+        ),
+        "CronJob": (
+            create_cron_job_manifest(),
+            create_cron_job_manifest(suspend=False, failedJobsHistoryLimit=1, job={}, pod=pod),
+        ),
+        "Job": (
+            create_job_manifest(),
+            create_job_manifest(parallelism=1, completions=1, suspend=False, pod=pod),
+        ),
+    }

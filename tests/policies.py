@@ -79,6 +79,11 @@ def permissions_of(function: str) -> set[Permission]:
     }
 
 
+def allows(function: str, needed: Permission) -> bool:
+    """Tell whether a function's policy allows it this."""
+    return any(_covers(each, needed) for each in permissions_of(function))
+
+
 def watch(event_name: str, request: AWSPreparedRequest) -> None:
     """Hold one request to AWS against the policy of the function whose it is, if it is one's."""
     function = _function.get()

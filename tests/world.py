@@ -90,7 +90,7 @@ class World:
             "TABLE_NAME": storage.table,
             "WORKSPACE_BUCKET": storage.bucket,
         }
-        parts = {"now": self.clock.now, "sleep": self.clock.sleep, "seam": seam or Seam()}
+        parts = {"now": self.clock.now, "seam": seam or Seam()}
         return Api(environment, **parts)
 
     def save(self) -> Callable[[], None]:

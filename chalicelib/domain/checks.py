@@ -1,31 +1,24 @@
 """Whether an exposure works, link by link: from the name to a pod, each with what mends it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, get_args
 
 from chalicelib.domain.backends import find_port, is_inside, lacks_port
 from chalicelib.domain.dns import Domain, Record
 from chalicelib.domain.errors import LONGEST_ECHO
 from chalicelib.domain.ingress_routes import build_route_spec
 from chalicelib.domain.kube_json import condition_of, dig
-from chalicelib.domain.model import Exposure, JsonObject
+from chalicelib.domain.model import Check, Exposure, JsonObject, Link
 from chalicelib.domain.namespace import UID_LABEL, ClusterLayout, all_of_namespace
 from chalicelib.domain.record_plan import build_record, plan_record
 
 if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
     from chalicelib.domain import shown
 
-Link = Literal["record", "route", "service", "endpoints", "policy"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One link. message, where it is broken, says in one sentence what to do."""
-
-    name: Link
-    ok: bool
-    message: str | None = None
+LINKS: Final = get_args(Link)
+_NOT_CHECKED: Final = (
+    "Nobody has looked yet. GET /api/friends/<id>/namespace/expose?check=true does."
+)
 
 
 def check_exposure(  # noqa: PLR0913 - one argument for each thing that is looked at
@@ -68,9 +61,17 @@ def present_exposure(exposure: Exposure) -> "shown.Exposure":
     }
 
 
-def present_checked(exposure: Exposure, checks: Iterable[Check]) -> "shown.CheckedExposure":
-    """Return an exposure, and whether it works."""
-    return {**present_exposure(exposure), "checks": [_present_check(each) for each in checks]}
+def present_checked(exposure: Exposure) -> "shown.CheckedExposure":
+    """Return an exposure, and whether it worked when somebody looked last.
+
+    Before that, no link is said to be in order.
+    """
+    checks = exposure.checks or tuple(Check(name, ok=False, message=_NOT_CHECKED) for name in LINKS)
+    return {
+        **present_exposure(exposure),
+        "checks": [_present_check(each) for each in checks],
+        "checked_at": exposure.checked_at,
+    }
 
 
 def _present_check(check: Check) -> "shown.Check":

@@ -5,13 +5,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from chalicelib.domain.errors import UpstreamFailed
+
 OWNER_PREFIX: Final = "friends-api/"
 LONGEST_HOST_NAME: Final = 253
 
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 # What ends in a number is read as an IPv4 address (WHATWG URL, section 3.5), hence the letter.
 _HOST_NAME: Final = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z]){_LABEL}")
-_OWNER: Final = re.compile(rf"{OWNER_PREFIX}[a-z0-9-]+/([a-z0-9-]+)")
+_OWNER: Final = re.compile(rf"{OWNER_PREFIX}([a-z0-9-]+)/([a-z0-9-]+)")
+
+
+class WrongZone(UpstreamFailed):
+    """A domain's zone id is that of a zone that cannot hold the domain's names."""
+
+    default_code = "dns_misconfigured"
+
+    def __init__(self, domain: str, zone: str) -> None:
+        """Name both; zone is Cloudflare's text."""
+        of = f"that of {zone}" if is_host_name(zone) else "another zone's"
+        super().__init__(
+            f"The zone id in the settings for {domain} is {of}, so no record can be made. "
+            "Ask an admin to correct it."
+        )
 
 
 @dataclass(frozen=True)
@@ -57,7 +73,19 @@ class Record:
         A person's own comment that merely starts like ours is no owner.
         """
         owner = _OWNER.fullmatch(self.spec.comment)
-        return owner is not None and self.spec.name.startswith(f"{owner[1]}-")
+        return owner is not None and self.spec.name.startswith(f"{owner[2]}-")
+
+    @property
+    def owner_uid(self) -> str:
+        """The uid of the registration whose record this is; empty where it is not ours."""
+        owner = _OWNER.fullmatch(self.spec.comment)
+        return "" if owner is None else owner[1]
+
+    @property
+    def exposure_name(self) -> str:
+        """The name of the exposure whose record this is; empty where it is not ours."""
+        owner = _OWNER.fullmatch(self.spec.comment)
+        return "" if owner is None else owner[2]
 
 
 @dataclass(frozen=True)
@@ -80,6 +108,11 @@ def owner_of(uid: str, exposure: str) -> str:
     At most 65 characters, all of them such as a comment on the Free plan may hold.
     """
     return f"{OWNER_PREFIX}{uid}/{exposure}"
+
+
+def is_within(name: str, zone: str) -> bool:
+    """Tell whether a zone can hold the name. Cloudflare makes one that it cannot part of a name."""
+    return name == zone or name.endswith(f".{zone}")
 
 
 def is_host_name(text: str) -> bool:

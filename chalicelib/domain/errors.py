@@ -81,6 +81,12 @@ class Conflict(ApiError):
     default_code = "conflict"
 
 
+class FieldConflict(Conflict):
+    """Fields of the object are somebody else's. The message says whose, and not what to do."""
+
+    default_code = "field_conflict"
+
+
 class PreconditionFailed(ApiError):
     """If-Match does not name the current version."""
 
@@ -103,6 +109,23 @@ class Refused(ApiError):
     """Well-formed, but it cannot be accepted: admission, or a reused idempotency key."""
 
     default_code = "refused"
+
+
+class ManifestsRefused(Refused):
+    """Admission refuses the request. results names each of its objects, in order, with an error."""
+
+    default_code = "manifest_refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        faults: tuple[Fault, ...],
+        results: tuple[dict[str, str | None], ...],
+    ) -> None:
+        """Say what is wrong, and what became of each object: nothing."""
+        super().__init__(message, faults=faults)
+        self.results = results
 
 
 class TooManyRequests(ApiError):

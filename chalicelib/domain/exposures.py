@@ -16,6 +16,7 @@ from chalicelib.domain.dns import LONGEST_HOST_NAME, Domain, is_host_name
 from chalicelib.domain.errors import Conflict, Fault, InvalidInput, NotFound
 from chalicelib.domain.fields import FRIEND_ID, invalid_fields
 from chalicelib.domain.model import Exposure, JsonObject
+from chalicelib.domain.reserved import is_reserved
 from chalicelib.domain.rules import ANY_TEXT, Field, Rule, choice, field_faults, pattern
 
 DEFAULT_PORT: Final = 80
@@ -23,8 +24,6 @@ _LARGEST_PORT: Final = 65535
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?")
 # Hyphens in the third and fourth place mark encoded names, such as xn-- (RFC 5890, 2.3.1).
 _HOST_LABEL: Final = re.compile(r"(?!..--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-# Pages under these names would be taken for the API's own, and trusted with its tokens.
-_RESERVED_NAMES: Final = frozenset({"admin", "friends-api", "system"})
 # Labels that programs look up by themselves. Every label of ours has a hyphen, so wpad,
 # autodiscover, www and the like cannot be spelled; this one can ("mta" of sts), and whoever serves
 # it sets the mail policy of the domain (RFC 8461, section 3.3).
@@ -122,7 +121,8 @@ def require_valid(exposure: Exposure) -> None:
 
 def _reserved_fault(friend_id: str, value: str) -> str | None:
     label = f"{value}-{friend_id}"
-    if value in _RESERVED_NAMES or label in _RESERVED_LABELS:
+    # The label, not the name alone: "friends" of api-kc spells friends-api-kc.
+    if is_reserved(label) or label in _RESERVED_LABELS:
         return "is reserved; choose another name."
     return None if _HOST_LABEL.fullmatch(label) else "does not make a DNS label with this id."
 

@@ -4,13 +4,14 @@ Each parse collects every fault before it raises, so that a client mends its inp
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from chalicelib.domain.display_names import DISPLAY_NAME
 from chalicelib.domain.errors import Conflict, Fault, InvalidInput
 from chalicelib.domain.model import Contact, FriendshipStatus, Identity, JsonObject, Platform
+from chalicelib.domain.reserved import RESERVED_START, is_reserved
 from chalicelib.domain.rules import ANY_TEXT, Field, Rule, choice, field_faults, pattern
 
 if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
@@ -27,8 +28,12 @@ _PHONE: Final = re.compile(r"\+[1-9](?:[ .-]?\(?[0-9]\)?){6,14}")
 _PHONE_PUNCTUATION: Final = str.maketrans("", "", " -.()")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _JID: Final = re.compile(r"([1-9][0-9]{6,14})@(?:s\.whatsapp\.net|c\.us)")
-_SIGNAL: Final = re.compile(f"{_PHONE.pattern}|{_UUID.pattern}")
-_WHATSAPP: Final = re.compile(f"{_PHONE.pattern}|{_JID.pattern}")
+# WhatsApp's name for an account whose phone number is not told: digits that are no phone number.
+_LID: Final = re.compile(r"[1-9][0-9]{5,19}@lid")
+# A nickname, and a number without needless zeros behind it (libsignal, rust/usernames).
+_USERNAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,31}\.(?:0[1-9]|[1-9][0-9]{1,18})")
+_SIGNAL: Final = re.compile(f"{_PHONE.pattern}|{_UUID.pattern}|{_USERNAME.pattern}")
+_WHATSAPP: Final = re.compile(f"{_PHONE.pattern}|{_JID.pattern}|{_LID.pattern}")
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def parse_new_friend(body: JsonObject, cluster_names: Sequence[str]) -> NewFrien
 
 
 def parse_contact_changes(body: JsonObject) -> JsonObject:
-    """Return the contact fields that the body sets; None clears one.
+    """Return the contact fields that the body sets; null and an empty text clear one, as None.
 
     Raises InvalidInput with every fault; the body must name at least one field.
     """
@@ -96,6 +101,15 @@ def friend_id_fault(value: str) -> str | None:
     return None
 
 
+def new_friend_id_fault(value: str) -> str | None:
+    """Return what is wrong with the id of a friend who is not registered yet, or None.
+
+    An id that was registered before it was reserved stays in use.
+    """
+    fault = friend_id_fault(value)
+    return "is reserved; choose another id." if fault is None and is_reserved(value) else fault
+
+
 def agent_id_fault(value: str) -> str | None:
     """Return what is wrong with an agent's id, or None."""
     if AGENT_ID.fullmatch(value):
@@ -118,7 +132,8 @@ def identities_of(contact: Contact) -> tuple[Identity, ...]:
 def parse_identity(platform: Platform, value: str) -> Identity:
     """Return the canonical identity behind a platform id as a client writes it.
 
-    A phone number's punctuation, a UUID's case and a JID's server do not make another person.
+    A phone number's punctuation, a UUID's or username's case and a phone's JID do not make another
+    person. A JID of @lid is a person of its own: nobody but WhatsApp knows whose phone it is.
     Raises InvalidInput when the value is no id on the platform.
     """
     if fault := PLATFORM_IDS[platform].fault_of(value):
@@ -127,7 +142,9 @@ def parse_identity(platform: Platform, value: str) -> Identity:
         return Identity(platform, value)
     if jid := _JID.fullmatch(value):
         return Identity(platform, f"+{jid[1]}")
-    if _UUID.fullmatch(value):
+    if _LID.fullmatch(value):
+        return Identity(platform, value)
+    if _UUID.fullmatch(value) or _USERNAME.fullmatch(value):
         return Identity(platform, value.lower())
     return Identity(platform, value.translate(_PHONE_PUNCTUATION))
 
@@ -153,7 +170,8 @@ def names_taken(names: Sequence[str]) -> Conflict:
 
 def _contact_values(body: JsonObject) -> JsonObject:
     names = (each.name for each in CONTACT_CHANGES)
-    values: JsonObject = {name: body[name] for name in names if name in body}
+    # An empty text clears a field, where that is let through.
+    values: JsonObject = {name: body[name] or None for name in names if name in body}
     if values.get("preferred_channel") is not None:
         values["preferred_channel"] = Platform(values["preferred_channel"])
     return values
@@ -166,13 +184,16 @@ def _discord_fault(value: str) -> str | None:
 def _signal_fault(value: str) -> str | None:
     if _SIGNAL.fullmatch(value):
         return None
-    return "must be a phone number such as +1 555 010 0199, or a UUID."
+    return "must be a phone number such as +1 555 010 0199, a UUID, or a username such as name.01."
 
 
 def _whatsapp_fault(value: str) -> str | None:
     if _WHATSAPP.fullmatch(value):
         return None
-    return "must be a phone number such as +1 555 010 0199, or a JID such as N@s.whatsapp.net."
+    return (
+        "must be a phone number such as +1 555 010 0199, or a JID such as N@s.whatsapp.net or "
+        "N@lid."
+    )
 
 
 def _require_reachable(contact: Contact) -> None:
@@ -191,14 +212,13 @@ def invalid_fields(faults: list[Fault]) -> InvalidInput:
     return InvalidInput(f"{faults[0].message}{more}", faults=tuple(faults))
 
 
-FRIEND_ID_RULE: Final = Rule(
-    friend_id_fault,
-    pattern(
-        FRIEND_ID,
-        maxLength=40,
-        **{"not": {"anyOf": [{"enum": sorted(_RESERVED_IDS)}, {"pattern": _RESERVED.pattern}]}},
-    ),
-)
+def _id_rule(fault_of: Callable[[str], str | None], *more: JsonObject) -> Rule:
+    reserved = [{"enum": sorted(_RESERVED_IDS)}, {"pattern": _RESERVED.pattern}, *more]
+    return Rule(fault_of, pattern(FRIEND_ID, maxLength=40, **{"not": {"anyOf": reserved}}))
+
+
+FRIEND_ID_RULE: Final = _id_rule(friend_id_fault)
+_NEW_ID: Final = _id_rule(new_friend_id_fault, {"pattern": RESERVED_START.pattern})
 AGENT_ID_RULE: Final = Rule(agent_id_fault, pattern(AGENT_ID, maxLength=63))
 PLATFORM_IDS: Final = {
     Platform.DISCORD: Rule(_discord_fault, pattern(_DISCORD_ID)),
@@ -212,7 +232,7 @@ _REACHES: Final = (
     Field(
         "signal",
         PLATFORM_IDS[Platform.SIGNAL],
-        "A phone number (E.164, punctuated or not) or UUID.",
+        "A phone number (E.164, punctuated or not), a UUID, or a username.",
     ),
     Field("whatsapp", PLATFORM_IDS[Platform.WHATSAPP], "A phone number, or a JID."),
     Field(
@@ -222,16 +242,14 @@ _REACHES: Final = (
     ),
 )
 NEW_FRIEND: Final = (
-    Field(
-        "id", FRIEND_ID_RULE, "The friend's id, for good. It names the namespace.", required=True
-    ),
+    Field("id", _NEW_ID, "The friend's id, for good. It names the namespace.", required=True),
     Field("display_name", DISPLAY_NAME, _DISPLAY_NAME_MEANS, required=True),
     *_REACHES,
     Field("cluster", ANY_TEXT, "One of the API's clusters; the first if left out."),
 )
 CONTACT_CHANGES: Final = (
     Field("display_name", DISPLAY_NAME, _DISPLAY_NAME_MEANS, nullable=False),
-    *_REACHES,
+    *(replace(each, is_clearable=True) for each in _REACHES),
 )
 FRIENDSHIP: Final = (
     Field(

@@ -18,7 +18,7 @@ from chalicelib.domain.namespace import build_object
 
 # A visitor's TLS ends at Cloudflare. A tunnel or its Flexible mode goes on to "web", its Full modes
 # to "websecure" with that entry point's own certificate. Traefik skips one that it does not have.
-_ENTRY_POINTS: Final = ("web", "websecure")
+ENTRY_POINTS: Final = ("web", "websecure")
 _HOST_RULE: Final = re.compile(r"Host\(`([^`]{1,253})`\)")
 
 
@@ -36,7 +36,7 @@ def build_ingress_route(friend: Friend, exposure: Exposure) -> JsonObject:
 
 def build_route_spec(exposure: Exposure) -> JsonObject:
     """Return what the route of an exposure says. Raises ValueError."""
-    return {"entryPoints": list(_ENTRY_POINTS), "routes": build_rules(exposure)}
+    return {"entryPoints": list(ENTRY_POINTS), "routes": build_rules(exposure)}
 
 
 def build_rules(exposure: Exposure) -> list[JsonObject]:

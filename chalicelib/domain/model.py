@@ -1,8 +1,9 @@
 """The nouns of the product, as frozen data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 JsonObject = dict[str, Any]
 """A JSON object whose shape is somebody else's: a request body, or a Kubernetes manifest."""
@@ -84,8 +85,8 @@ class Friend:
 
     uid is new for every registration, so that a re-registered id inherits nothing. version grows
     by one with every change of the friend; an apply, and the lease it runs under, do not count.
-    request is the idempotency record of the POST that made
-    the row: the same request, tried again after a crash, recognises its own work.
+    request is the idempotency record of the POST that made the row: the same request, tried again
+    after a crash, recognises its own work. registered_by is the agent that sent it, or None.
     """
 
     id: str
@@ -98,6 +99,7 @@ class Friend:
     created_at: str
     updated_at: str
     request: str | None = None
+    registered_by: str | None = None
 
     @property
     def namespace(self) -> str:
@@ -116,6 +118,18 @@ class Friendship:
 
 
 @dataclass(frozen=True)
+class Relationship:
+    """What an agent is to one of the friends that it knows, as an index shows it.
+
+    uid is of the registration that it is about.
+    """
+
+    friend_id: str
+    uid: str
+    status: FriendshipStatus
+
+
+@dataclass(frozen=True)
 class Lease:
     """The sole right to work on something for a while: a friend's operations, a name, a pass.
 
@@ -130,7 +144,10 @@ class Lease:
 class Queue:
     """A friend's line of operations: sequence numbers, and who runs them now.
 
-    ran_at is when the last one that is finished was applied, ISO 8601, UTC.
+    ran_at is when the last one that is finished was applied, and dispatched_at when somebody who
+    read an operation last had the line run again. unfinished has the date of acceptance of each
+    operation that is not over: those up to finished are applied, and wait for their rollouts.
+    Dates are ISO 8601, UTC.
     """
 
     accepted: int = 0
@@ -138,20 +155,52 @@ class Queue:
     ran_at: str | None = None
     lease_owner: str | None = None
     lease_until: int = 0
+    dispatched_at: str | None = None
+    unfinished: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def is_drained(self) -> bool:
         """Whether every accepted operation is applied or has failed."""
         return self.finished >= self.accepted
 
+    @property
+    def is_dated(self) -> bool:
+        """Whether unfinished has the first one that is pending: the version before kept no date."""
+        return self.is_drained or self.finished + 1 in self.unfinished
+
+    @property
+    def waiting(self) -> list[int]:
+        """The operations that are applied and wait for their rollouts."""
+        return [each for each in sorted(self.unfinished) if each <= self.finished]
+
+    @property
+    def unfinished_count(self) -> int:
+        """How many operations are not over, waiting ones included."""
+        return self.accepted - self.finished + len(self.waiting)
+
     def is_held(self, now: float) -> bool:
         """Whether somebody has the lease at this time."""
         return self.lease_owner is not None and self.lease_until > now
 
 
+Link = Literal["record", "route", "service", "endpoints", "policy"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One link from a name to a pod. message, where it is broken, says what to do."""
+
+    name: Link
+    ok: bool
+    message: str | None = None
+
+
 @dataclass(frozen=True)
 class Exposure:
-    """A friend's service on the public web. record_id is its DNS record's, once that is known."""
+    """A friend's service on the public web. record_id is its DNS record's, once that is known.
+
+    checks are what was seen when somebody looked last, at checked_at: nothing, before anybody has.
+    """
 
     name: str
     friend_id: str
@@ -162,6 +211,8 @@ class Exposure:
     domain: str
     created_at: str
     record_id: str | None = None
+    checks: tuple[Check, ...] = field(default=(), compare=False)
+    checked_at: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

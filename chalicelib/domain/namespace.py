@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from chalicelib.domain import kinds
+from chalicelib.domain.internet import open_ranges
 from chalicelib.domain.kinds import Kind
 from chalicelib.domain.model import Friend, JsonObject
 from chalicelib.domain.tiers import TIERS, Tier
@@ -37,30 +38,13 @@ _POD_SECURITY: Final = {
     for suffix, value in (("", "restricted"), ("-version", "latest"))
 }
 
-# Everything that is not the public internet: private, shared, link-local (169.254.169.254 is the
-# cloud's metadata address), loopback, benchmark, multicast and reserved ranges.
-# Source: IANA IPv4 and IPv6 special-purpose address registries (RFC 6890).
-_NOT_INTERNET_V4: Final = (
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "224.0.0.0/4",
-    "240.0.0.0/4",
-)
-_NOT_INTERNET_V6: Final = ("::1/128", "64:ff9b::/96", "fc00::/7", "fe80::/10", "ff00::/8")
-
 
 @dataclass(frozen=True)
 class ClusterLayout:
     """Where things are in every cluster: what a namespace's isolation has to know.
 
-    cluster_cidrs are pod and service ranges that lie in public address space.
+    cluster_cidrs are what pods must not reach although it lies in public address space: ranges of
+    pods, Services and nodes.
     """
 
     system_namespace: str
@@ -218,11 +202,9 @@ def all_of_namespace(name: str) -> JsonObject:
 
 
 def _internet(cluster_cidrs: tuple[str, ...]) -> list[JsonObject]:
-    v6 = [cidr for cidr in cluster_cidrs if ":" in cidr]
-    v4 = [cidr for cidr in cluster_cidrs if ":" not in cidr]
     return [
-        {"ipBlock": {"cidr": "0.0.0.0/0", "except": [*_NOT_INTERNET_V4, *v4]}},
-        {"ipBlock": {"cidr": "::/0", "except": [*_NOT_INTERNET_V6, *v6]}},
+        {"ipBlock": {"cidr": each.cidr, "except": list(each.closed)}}
+        for each in open_ranges(cluster_cidrs)
     ]
 
 

@@ -1,9 +1,12 @@
 """Operations: what was accepted for a friend, in the order in which it has to be done.
 
 accepted ──▶ pending ──start──▶ running ──▶ succeeded | failed
-                                   └─ with wait: all applied ─▶ watched until ready ─▶ either
+                                   └─ with wait: all applied ─▶ waiting until ready ─▶ either
 
-A deletion is its friend's last operation. It ends in success alone: until then it is tried again.
+An operation acts on the objects of its manifests: an apply says all of them, any other verb names
+its one target and nothing else (see name_target).
+
+A friend's deletion is their last operation. It ends in success alone: until then it is tried again.
 
 A friend's operations have consecutive sequence numbers. The friend's row keeps the number of the
 last one accepted and of the last one that is applied or has failed; what lies between is pending.
@@ -17,13 +20,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from chalicelib.domain import kinds
 from chalicelib.domain.errors import NotFound
-from chalicelib.domain.kinds import Kind, ref_of
+from chalicelib.domain.kinds import Kind, ObjectRef, ref_of
 from chalicelib.domain.model import Friend, JsonObject
 
 if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
     from chalicelib.domain import shown_work
 
 OPERATION_ID: Final = re.compile(r"[0-9a-f]{11}-[0-9]{8}")
+# The kinds of which the API deletes one object: each has its call.
+DELETABLE: Final = (kinds.DEPLOYMENT,)
+_WORDS: Final = re.compile("[A-Z][a-z]+")
 # What others mount or call comes before those who do.
 _RANKS: Final[tuple[tuple[Kind, ...], ...]] = (
     (kinds.CONFIG_MAP, kinds.SERVICE),
@@ -36,10 +42,11 @@ class OperationType(StrEnum):
 
     APPLY = "apply"
     DELETE = "delete"
+    DELETE_OBJECT = "delete_object"
 
 
 class DeletionStep(StrEnum):
-    """What a deletion takes away, in this order: a public name never outlives what it leads to."""
+    """What a friend's deletion removes, in this order: no public name outlives what it leads to."""
 
     EXPOSURES = "exposures"
     NAMESPACE = "namespace"
@@ -65,10 +72,14 @@ class OperationStatus(StrEnum):
 class Operation:
     """One accepted operation.
 
-    results has one entry for each manifest, or for each step of a deletion, None until it is known.
-    request is the idempotency record of the POST that made it. attempts counts the starts since the
-    last object that was done, and given_up tells that it failed because there were too many of
-    them. applied_at is set when nothing is left to send. Times are ISO 8601, UTC.
+    manifests are what it was accepted with, and what a start of it returns; who merely reads it
+    gets none. results has one entry for each manifest, or for each step of a friend's deletion,
+    None until it is known. force says that an apply takes fields over that others hold of what
+    this API applied before. request is the idempotency record of the POST that made it. attempts
+    counts the starts since the last object that was done, and given_up tells that it failed
+    because there were too many of them. applied_at is set when nothing is left to send; after
+    that, judged_at is when somebody last looked at its rollouts, and failing_since when these began
+    to fail. Times are ISO 8601, UTC.
     """
 
     id: str
@@ -82,6 +93,7 @@ class Operation:
     wait: bool
     created_at: str
     requested_by: str
+    force: bool = False
     request: str | None = None
     attempts: int = 0
     applied_at: str | None = None
@@ -89,10 +101,12 @@ class Operation:
     error: str | None = None
     code: str | None = None
     given_up: bool = False
+    judged_at: str | None = None
+    failing_since: str | None = None
 
     @property
     def is_watched(self) -> bool:
-        """Whether all is applied, and what is left is to see it become ready."""
+        """Whether all is applied, and it waits for its rollouts."""
         return self.status is OperationStatus.RUNNING and self.applied_at is not None
 
     @property
@@ -130,6 +144,16 @@ def build_operation(friend: Friend, sequence: int, **fields: Any) -> Operation: 
     )
 
 
+def name_target(ref: ObjectRef, uid: str | None) -> JsonObject:
+    """Return the manifest that names one object, and with a uid only that very one."""
+    metadata = {"name": ref.name, "namespace": ref.namespace}
+    return {
+        "apiVersion": ref.kind.api_version,
+        "kind": ref.kind.name,
+        "metadata": metadata if uid is None else {**metadata, "uid": uid},
+    }
+
+
 def operation_not_found() -> NotFound:
     """Return the answer for an operation that is not there."""
     msg = (
@@ -137,6 +161,16 @@ def operation_not_found() -> NotFound:
         "last 30 days."
     )
     return NotFound(msg, code="operation_not_found")
+
+
+def target_not_found(kind: Kind) -> NotFound:
+    """Return the answer for an object of the friend's that is not there."""
+    words = [word.lower() for word in _WORDS.findall(kind.name)]
+    msg = (
+        f"There is no {' '.join(words)} with this name; GET /api/friends/<id>/namespace/status "
+        "lists what is there."
+    )
+    return NotFound(msg, code=f"{'_'.join(words)}_not_found")
 
 
 def operation_path(friend_id: str, identifier: str) -> str:
@@ -156,9 +190,9 @@ def rank_manifests(manifests: tuple[JsonObject, ...]) -> list[list[int]]:
 
 def present_operation(operation: Operation) -> "shown_work.Operation":
     """Return an operation as clients see it. Its manifests stay behind: the client has them."""
-    # As they were recorded: what an apply, or a deletion, made of each.
+    # As they were recorded: what the operation made of each.
     results = cast(
-        "list[shown_work.AppliedObject | shown_work.DeletedPart]",
+        "list[shown_work.AppliedObject | shown_work.DeletedObject | shown_work.DeletedPart]",
         [each for each in operation.results if each is not None],
     )
     shown: shown_work.Operation = {

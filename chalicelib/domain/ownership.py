@@ -7,6 +7,7 @@ from chalicelib.domain.model import Friend, JsonObject, Phase
 from chalicelib.domain.namespace import UID_LABEL
 
 NAMESPACE_NOT_OURS: Final = "namespace_not_ours"
+FIELD_MANAGER: Final = "friends-api"
 # A namespace takes 5 to 6 s to go away on a quiet cluster.
 _TERMINATION_SECONDS: Final = 10
 
@@ -41,6 +42,16 @@ def require_no_others(namespace: JsonObject | None, friend: Friend) -> None:
 def is_of(thing: JsonObject, friend: Friend) -> bool:
     """Tell whether an object of the cluster is this registration's, by its label."""
     return bool((thing["metadata"].get("labels") or {}).get(UID_LABEL) == friend.uid)
+
+
+def holds_fields(thing: JsonObject) -> bool:
+    """Tell whether this API has applied an object of the cluster and still holds a field of it.
+
+    A manager that has lost its last field to others is not among the object's managers any more.
+    """
+    ours = {"manager": FIELD_MANAGER, "operation": "Apply"}
+    entries = thing["metadata"].get("managedFields") or ()
+    return any(ours.items() <= entry.items() for entry in entries)
 
 
 def require_staying(friend: Friend) -> None:

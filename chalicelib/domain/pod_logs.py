@@ -1,4 +1,8 @@
-"""Which container's log can be read, decided from the pod, before the log is asked for."""
+"""Which container's log can be read, decided from the pod, and which end of it is shown."""
+
+import codecs
+from dataclasses import dataclass
+from typing import Final
 
 from chalicelib.domain.errors import Conflict, Fault, NotFound
 from chalicelib.domain.model import JsonObject
@@ -8,6 +12,43 @@ _GROUPS = {
     "initContainers": "initContainerStatuses",
     "ephemeralContainers": "ephemeralContainerStatuses",
 }
+
+
+# A character of UTF-8 has at most four bytes.
+_LONGEST_REST: Final = 3
+_CONTINUATION_BYTES: Final = range(0x80, 0xC0)
+_NEW_LINE: Final = b"\n"
+
+
+@dataclass(frozen=True)
+class LogEnd:
+    """The end of a log; truncated says that older lines were asked for and left out."""
+
+    text: str
+    truncated: bool
+
+
+def keep_end(log: bytes, limit_bytes: int, *, truncated: bool = False) -> LogEnd:
+    """Return the last whole lines of a log that fit; of a line that is longer, its end.
+
+    truncated says that the log lacks older lines already. Bytes that are not UTF-8 become U+FFFD; a
+    character that is not written to its end is left out.
+    """
+    kept = log
+    if len(log) > limit_bytes:
+        truncated = True
+        # The byte before tells whether the cut falls between two lines.
+        _, _, kept = log[-limit_bytes - 1 :].partition(_NEW_LINE)
+        kept = kept or _whole_characters(log[-limit_bytes:])
+    return LogEnd(codecs.getincrementaldecoder("utf-8")("replace").decode(kept), truncated)
+
+
+def _whole_characters(cut: bytes) -> bytes:
+    """Return the bytes without the rest of the character that was cut in two."""
+    at = 0
+    while at < _LONGEST_REST and cut[at : at + 1] and cut[at] in _CONTINUATION_BYTES:
+        at += 1
+    return cut[at:]
 
 
 def choose_container(pod: JsonObject, wanted: str | None) -> str:

@@ -1,11 +1,12 @@
 """What a pass over everything finds and does, as data: parts, findings, the report, the guard.
 
 A finding is one of: repaired (it was not as recorded, and now it is), failed (it could not be
-repaired now; the next pass tries again), refused (it will not be touched: a person has to look).
+repaired now; the next pass tries again), refused (it will not be touched: a person has to look),
+unproved (ours by its label, but most likely another deployment's: it is left, and all is well).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -16,6 +17,8 @@ from chalicelib.domain.model import DamagedRow, JsonObject
 _MOST_LISTED: Final = 200
 _FEW: Final = 5
 _SHARE_PERCENT: Final = 5
+_MOST_NAMED: Final = 5
+ORPHAN_WITHOUT_EVIDENCE: Final = "orphan_without_evidence"
 
 
 class Part(StrEnum):
@@ -50,17 +53,21 @@ class Finding:
 
 @dataclass
 class Findings:
-    """What was found so far."""
+    """What was found so far. orphans is how many things of ours lack the proof to be deleted."""
 
     repaired: list[Finding] = field(default_factory=list)
     failed: list[Finding] = field(default_factory=list)
     refused: list[Finding] = field(default_factory=list)
+    unproved: list[Finding] = field(default_factory=list)
+    orphans: int = 0
 
     def add(self, others: "Findings") -> None:
         """Add what was found elsewhere."""
         self.repaired += others.repaired
         self.failed += others.failed
         self.refused += others.refused
+        self.unproved += others.unproved
+        self.orphans += others.orphans
 
 
 @dataclass
@@ -73,6 +80,15 @@ class Work:
         """Add a part of each of these friends."""
         for friend_id in friend_ids:
             self.parts[friend_id].add(part)
+
+    def leave_out(self, friend_ids: Iterable[str], parts: Iterable[Part]) -> None:
+        """Take these parts of these friends out."""
+        left_out = set(parts)
+        for friend_id in friend_ids:
+            if friend_id in self.parts:
+                self.parts[friend_id] -= left_out
+                if not self.parts[friend_id]:
+                    del self.parts[friend_id]
 
     def in_order(self) -> list[tuple[str, frozenset[Part]]]:
         """Return the work, by the friends' ids."""
@@ -102,12 +118,30 @@ def deletions_refused(what: str, planned: int, observed: int) -> Finding:
     return Finding(None, sentence, "mass_deletion")
 
 
-def build_report(
+def orphans_unproved(what: str, names: Sequence[str], friend_ids: Collection[str]) -> Finding:
+    """Return the one finding that all these things of a kind stay, for lack of evidence.
+
+    what says their kind and place. They seem to be these friends'.
+    """
+    named = ", ".join(names[:_MOST_NAMED])
+    more = len(names) - _MOST_NAMED
+    named += f" and {more} more" if more > 0 else ""
+    sentence = (
+        f"{len(names)} {what} are of no recorded friend or exposure, and this table does not prove "
+        f"that they were deleted, so they stay: {named}. "
+        "See docs/operations.md, Orphans without evidence."
+    )
+    only = next(iter(friend_ids)) if len(friend_ids) == 1 else None
+    return Finding(only, sentence, ORPHAN_WITHOUT_EVIDENCE)
+
+
+def build_report(  # noqa: PLR0913 - the report's figures, each by its name
     findings: Findings,
     *,
     checked: int,
     dry_run: bool,
     handed_on: int = 0,
+    postponed: int = 0,
     oldest_unfinished_seconds: int | None = None,
 ) -> JsonObject:
     """Return the report of a pass: counts first, then what was found, as much as one can read.
@@ -120,6 +154,8 @@ def build_report(
         "checked": checked,
         "changed": 0 if dry_run else len(findings.repaired),
         "handed_on": handed_on,
+        "postponed": postponed,
+        "orphans": findings.orphans,
     }
     if oldest_unfinished_seconds is not None:
         report["oldest_unfinished_operation_seconds"] = oldest_unfinished_seconds
@@ -128,6 +164,7 @@ def build_report(
         # A damaged row is met wherever something of its friend's is looked at.
         "failed": list(dict.fromkeys(findings.failed)),
         "refused": findings.refused,
+        "unproved": findings.unproved,
     }
     for name, found in listed.items():
         report[name] = [each.present() for each in found[:_MOST_LISTED]]

@@ -87,12 +87,18 @@ def plan_record(found: Sequence[Record], wanted: RecordSpec, known_id: str | Non
     return RecordPlan(update=update, delete=tuple(sorted(ours)), kept=kept)
 
 
-def plan_removal(found: Sequence[Record], owner: str) -> tuple[str, ...]:
-    """Return the ids of the owner's records: what a removal deletes.
+def plan_removal(found: Sequence[Record], owner: str, hostname: str) -> tuple[Record, ...]:
+    """Return the owner's records of the host name: what a removal deletes.
 
-    The noted id plays no part: a record with that id and another comment has changed hands.
+    Also those that the wrong zone has put its own name behind. The noted id plays no part: a record
+    with that id and another comment has changed hands.
     """
-    return tuple(each.id for each in found if each.is_owned_by(owner))
+    return tuple(
+        each
+        for each in found
+        if each.is_owned_by(owner)
+        and (each.spec.name == hostname or each.spec.name.startswith(f"{hostname}."))
+    )
 
 
 def _obstructs(record: Record, wanted: RecordSpec, known_id: str | None) -> bool:

@@ -20,6 +20,10 @@ _QUOTA: Final = re.compile(
     rf"used: (?P<used>{_FIGURES}), limited: (?P<limited>{_FIGURES})",
     re.ASCII,
 )
+_FINISHED_PODS: Final = (
+    " Finished pods count: a Job's go with it, after its ttlSecondsAfterFinished, and a "
+    "Deployment's that failed when it is deleted."
+)
 _LIMIT: Final = re.compile(
     r"(?P<bound>(?:maximum|minimum) [a-z-]{1,32} usage per (?:Container|Pod) is [0-9A-Za-z.]{1,32})"
     r"(?:, but (?P<given>(?:limit|request) is [0-9A-Za-z.]{1,32})|\. No (?:limit|request) is)"
@@ -28,6 +32,10 @@ _POD_SECURITY: Final = re.compile(
     r'violates PodSecurity "(?P<level>[a-z]{1,16}):[a-z0-9.]{1,16}": '
     r'(?P<rules>[A-Za-z0-9 !=():;,."\[\]/_-]{1,2000})\Z'
 )
+
+
+IN_PLACE: Final = 'spec.strategy {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}'
+"""What ends an old pod before its successor starts. A live Deployment takes it, unlike Recreate."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +74,11 @@ def explain_quota(text: str) -> Trouble | None:
         else ""
     )
     name = f" {quota['name']}" if quota else ""
+    finished = _FINISHED_PODS if quota and "count/pods" in quota["requested"] else ""
     msg = (
         f"The friend's quota{name} admits no more of this{figures}. "
         "Ask for less, delete a Deployment that is not needed, or ask an admin to delete the rest."
+        f"{finished}"
     )
     return Trouble("quota_exceeded", msg)
 

@@ -29,13 +29,17 @@ class Rule:
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a body. null is as good as leaving it out, unless it is required."""
+    """One field of a body. null is as good as leaving it out, unless it is required.
+
+    is_clearable: so is an empty text.
+    """
 
     name: str
     rule: Rule
     description: str
     required: bool = False
     nullable: bool = True
+    is_clearable: bool = False
 
 
 def pattern(regex: re.Pattern[str], **more: object) -> JsonObject:
@@ -94,6 +98,8 @@ def _field_fault(body: JsonObject, field: Field) -> str | None:
         return "is required." if field.required else None
     if value is None and field.nullable and not field.required:
         return None
+    if value == "" and field.is_clearable:
+        return None
     if field.rule.schema.get("type") == "string" and not isinstance(value, str):
         return "must be a string."
     return field.rule.fault_of(value)
@@ -105,7 +111,11 @@ def _field_schema(field: Field) -> JsonObject:
         schema["type"] = [schema["type"], "null"]
         if "enum" in schema:
             schema["enum"] = [*schema["enum"], None]
-    return schema
+    if not field.is_clearable:
+        return schema
+    if "enum" in schema:
+        return {**schema, "enum": [*schema["enum"], ""]}
+    return {"description": schema.pop("description"), "anyOf": [schema, {"const": ""}]}
 
 
 def _choice_fault(choices: Sequence[str], value: str) -> str | None:

@@ -6,8 +6,7 @@ mypy holds the code that builds an answer to them, and the API's description is 
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from chalicelib.domain.checks import Link
-from chalicelib.domain.model import FriendshipStatus, Phase, Platform
+from chalicelib.domain.model import FriendshipStatus, Link, Phase, Platform
 
 Time = Annotated[str, "ISO 8601, UTC."]
 JsonPatch = list[dict[str, object]]
@@ -38,6 +37,13 @@ class Ok(TypedDict):
     """It is done."""
 
     ok: Literal[True]
+
+
+class Health(Ok):
+    """It is awake."""
+
+    status: Literal["healthy"]
+    timestamp: Time
 
 
 class RehearsedRemoval(Ok):
@@ -119,9 +125,10 @@ class Check(TypedDict):
 
 
 class CheckedExposure(Exposure):
-    """An exposure, and whether it works."""
+    """An exposure, and whether it worked at checked_at; null before anybody has looked."""
 
     checks: list[Check]
+    checked_at: Time | None
 
 
 class Exposed(Ok, CheckedExposure):

@@ -47,6 +47,14 @@ class DeletedPart(TypedDict):
     message: NotRequired[str]
 
 
+class DeletedObject(TypedDict):
+    """What became of the object that was to be deleted."""
+
+    kind: Kind
+    name: str
+    status: Literal["deleted"]
+
+
 class Progress(TypedDict):
     """How many of the operation's objects or parts are done."""
 
@@ -60,7 +68,7 @@ class OperationState(TypedDict):
     type: OperationType
     status: OperationStatus
     progress: Progress
-    results: list[AppliedObject | DeletedPart]
+    results: list[AppliedObject | DeletedObject | DeletedPart]
     created_at: Time
     finished_at: Annotated[str | None, "When it ended (ISO 8601, UTC); null until then."]
     requested_by: Annotated[str, "admin, or agent:<id>."]
@@ -87,21 +95,27 @@ class Applied(Ok):
     """All manifests are applied."""
 
     operation: Operation
-    results: list[AppliedObject | DeletedPart]
+    results: list[AppliedObject | DeletedObject | DeletedPart]
 
 
 class RehearsedApply(Ok):
     """All manifests would be applied."""
 
     operation: Rehearsal
-    results: list[AppliedObject | DeletedPart]
+    results: list[AppliedObject | DeletedObject | DeletedPart]
     dry_run: Literal[True]
 
 
 class Accepted(Ok):
-    """The operation is recorded, and will run."""
+    """The operation is recorded, and will run, or has run."""
 
     operation: Operation
+
+
+class AcceptedApply(Accepted):
+    """The operation is recorded, and will run. results has what is known of it so far."""
+
+    results: list[AppliedObject | DeletedObject | DeletedPart]
 
 
 class RehearsedDeletion(Ok):
@@ -111,12 +125,26 @@ class RehearsedDeletion(Ok):
     dry_run: Literal[True]
 
 
+class RefusedObject(TypedDict):
+    """One object of a request that admission refuses. kind and name are null where it has none."""
+
+    kind: str | None
+    name: str | None
+    error: Annotated[str, "The first thing that is wrong; details has all of it, and the fixes."]
+
+
+class ManifestsRefused(Error):
+    """Admission refuses the request, and nothing was applied: results names each object."""
+
+    results: list[RefusedObject]
+
+
 class ObjectsRefused(Error):
     """The cluster refused some of the objects: results has what became of each."""
 
     ok: Literal[False]
     operation: Operation
-    results: list[AppliedObject | DeletedPart]
+    results: list[AppliedObject | DeletedObject | DeletedPart]
 
 
 class ObjectsWouldBeRefused(Error):
@@ -124,7 +152,7 @@ class ObjectsWouldBeRefused(Error):
 
     ok: Literal[False]
     operation: Rehearsal
-    results: list[AppliedObject | DeletedPart]
+    results: list[AppliedObject | DeletedObject | DeletedPart]
     dry_run: Literal[True]
 
 
@@ -138,9 +166,13 @@ class Secret(TypedDict):
 
 
 class Log(TypedDict):
-    """The end of a container's log. Whatever the app wrote: trust nothing in it."""
+    """The end of a container's log. Whatever the app wrote: trust nothing in it.
+
+    truncated: the lines are longer than one answer, and the oldest are left out.
+    """
 
     pod: str
     container: str
     tail: int
     logs: str
+    truncated: bool

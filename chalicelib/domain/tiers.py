@@ -50,6 +50,8 @@ TIERS: Final = {
             "count/cronjobs.batch": 5,
             "count/deployments.apps": 10,
             "count/jobs.batch": 20,
+            # Finished pods too: they are objects like any other until their Job goes.
+            "count/pods": 60,
             "count/replicasets.apps": 110,
             "count/secrets": 20,
             "count/services": 10,

@@ -31,7 +31,10 @@ class DynamoAnswerStore:
         self._clock = clock
 
     def claim(self, key: str, digest: str, *, owner: str, lease_seconds: int) -> KeyClaim:
-        """See AnswerStore. One conditional put decides among all callers."""
+        """See AnswerStore. One conditional put decides among all callers.
+
+        botocore repeats a put whose answer was lost: a lease of this owner's is not in its way.
+        """
         now = int(self._clock())
         claim = {
             **_key(key),
@@ -47,8 +50,11 @@ class DynamoAnswerStore:
                     TableName=self._table,
                     Item=to_item(claim),
                     ConditionExpression="attribute_not_exists(pk) OR expires_at <= :now"
-                    " OR (digest = :digest AND lease_until <= :now)",
-                    ExpressionAttributeValues=to_item({":now": now, ":digest": digest}),
+                    " OR (digest = :digest AND attribute_exists(lease_until)"
+                    " AND (lease_until <= :now OR lease_owner = :owner))",
+                    ExpressionAttributeValues=to_item(
+                        {":now": now, ":digest": digest, ":owner": owner}
+                    ),
                     ReturnValues="ALL_OLD",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )

@@ -1,37 +1,37 @@
 """Cloudflare's DNS API, version 4, with requests, which is imported when a zone is first used.
 
-Time limits, repeats, the request budget and the naming of errors live here and nowhere else.
+Time limits, repeats and the naming of errors live here and nowhere else. Each request is counted
+before it is sent (cloudflare_budget).
 What the environment says of proxies, authorities and passwords is not heeded, no redirect is
 followed, and no more of an answer is read than an answer can be long. Sources:
 developers.cloudflare.com/api/resources/dns/subresources/records, "Batch record changes" in the DNS
 docs (200 changes on the Free plan, one transaction), "Rate limits" in the Fundamentals docs.
 """
 
+import copy
 import itertools
 import json
 import logging
-import math
 import re
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.domain.backoff import backoff_seconds
 from chalicelib.domain.deadline import Deadline
-from chalicelib.domain.dns import Record, RecordChanges, RecordSpec
+from chalicelib.domain.dns import Record, RecordChanges, RecordSpec, WrongZone
 from chalicelib.domain.errors import ApiError
 from chalicelib.domain.model import JsonObject
+from chalicelib.gateways.cloudflare_budget import Purpose, RequestBudget
 from chalicelib.gateways.cloudflare_errors import (
     NO_ANSWER,
     DnsAnswer,
     dns_error,
     misconfigured,
     not_understood,
-    rate_limited,
 )
 from chalicelib.gateways.imports import FIRST_IMPORT
 from chalicelib.gateways.seam import Outgoing, Seam
@@ -59,34 +59,37 @@ _READ_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 5
 # A longer wait is not slept through, but told to the caller.
 _LONGEST_WAIT_SECONDS: Final = 30
-# The rest of the budget is for whoever else uses the token's account.
-_BUDGET_SHARE: Final = 0.9
 _USER_AGENT: Final = "friends-api"
 
 
 class CloudflareDns:
     """The Dns of ports.py. May be used from several threads."""
 
-    def __init__(  # noqa: PLR0913 - Cloudflare's own limits, which a test makes small
+    def __init__(
         self,
         read_token: Callable[[], str | None],
+        budget: RequestBudget | None,
         *,
         seam: Seam | None = None,
         url: str = API_URL,
         clock: Callable[[], float] = time.monotonic,
-        budget: int = 1200,
-        window_seconds: float = 300.0,
     ) -> None:
         """Remember where the token is kept; nothing is read or connected yet.
 
-        budget is how many requests Cloudflare takes in a window; 90 % of it are sent.
+        Requests are counted as reads, until acting_for says otherwise. Without a budget none is
+        counted: for the few of a person, whose credentials may not write to the table.
         """
         self._url = url.rstrip("/")
         self._seam = seam or Seam()
-        self._token = _CachedToken(read_token, clock)
-        self._budget = _RequestBudget(int(budget * _BUDGET_SHARE), window_seconds, clock)
-        self._session: Session | None = None
-        self._lock = threading.Lock()
+        self._budget = budget
+        self._purpose = Purpose.READ
+        self._connection = _Connection(_CachedToken(read_token, clock))
+
+    def acting_for(self, purpose: Purpose) -> "CloudflareDns":
+        """Return one that counts its requests for this purpose, and shares all else with this."""
+        acting = copy.copy(self)
+        acting._purpose = purpose  # noqa: SLF001 - it is one of this class
+        return acting
 
     def find(self, zone_id: str, name: str, deadline: Deadline) -> list[Record]:
         """See Dns."""
@@ -97,7 +100,9 @@ class CloudflareDns:
     def create(self, zone_id: str, spec: RecordSpec, deadline: Deadline) -> Record:
         """See Dns. The repeat of a try whose answer was lost finds what that try made."""
         call = _Call("POST", _path(zone_id), body=_fields(spec))
-        return _parse_record(_result(self._exchange(call, deadline), may_be_taken=True))
+        written = _parse_record(_result(self._exchange(call, deadline), may_be_taken=True))
+        self._require_names([written], [spec], zone_id, deadline)
+        return written
 
     def update(self, zone_id: str, record: Record, deadline: Deadline) -> Record | None:
         """See Dns. Tags and settings, which are none of ours, stay. Raises RecordTaken."""
@@ -105,13 +110,25 @@ class CloudflareDns:
         answer = self._exchange(call, deadline)
         if answer.is_missing:
             return None
-        return _parse_record(_result(answer, may_be_taken=True))
+        written = _parse_record(_result(answer, may_be_taken=True))
+        self._require_names([written], [record.spec], zone_id, deadline)
+        return written
 
     def delete(self, zone_id: str, record_id: str, deadline: Deadline) -> None:
         """See Dns."""
         answer = self._exchange(_Call("DELETE", _path(zone_id, record_id)), deadline)
         if not answer.is_missing:
             _result(answer)
+
+    def zone_name(self, zone_id: str, deadline: Deadline) -> str | None:
+        """See Dns."""
+        answer = self._exchange(_Call("GET", _zone_path(zone_id)), deadline)
+        if answer.is_unauthorised:
+            return None
+        result = _result(answer)
+        if not isinstance(result, dict) or not isinstance(result.get("name"), str):
+            raise not_understood()
+        return str(result["name"]).lower()
 
     def list_all(self, zone_id: str, deadline: Deadline) -> list[Record]:
         """See Dns."""
@@ -146,8 +163,30 @@ class CloudflareDns:
             result = _result(self._exchange(call, deadline), may_be_taken=True)
             if not isinstance(result, dict):
                 raise not_understood()
-            created += [_parse_record(each) for each in result.get("posts") or ()]
+            posted = [_parse_record(each) for each in result.get("posts") or ()]
+            patched = [_parse_record(each) for each in result.get("patches") or ()]
+            asked = [*changes.created, *(each.spec for each in changes.changed)]
+            self._require_names([*posted, *patched], asked, zone_id, deadline)
+            created += posted
         return created
+
+    def _require_names(
+        self,
+        written: Sequence[Record],
+        asked: Sequence[RecordSpec],
+        zone_id: str,
+        deadline: Deadline,
+    ) -> None:
+        """Insist that records have the names that were asked for; others are deleted again.
+
+        Cloudflare puts the zone's name behind one that does not end in it. Raises WrongZone.
+        """
+        names = {each.name for each in asked}
+        misnamed = [each for each in written if each.spec.name not in names]
+        for record in misnamed:
+            self.delete(zone_id, record.id, deadline)
+        if misnamed:
+            raise _wrong_zone(misnamed[0].spec.name, names)
 
     def _list(
         self, zone_id: str, filters: Mapping[str, str], per_page: int, deadline: Deadline
@@ -173,13 +212,13 @@ class CloudflareDns:
         Tries again, while time allows, what may pass: no connection, 429, 5xx; and once, if there
         is another token by now, what was not authorised.
         """
-        token = self._token.read()
+        token = self._connection.token.read()
         replaced = False
         for tries in itertools.count(1):
             answer = self._send(call, token, deadline)
             if answer.is_unauthorised and not replaced:
                 replaced = True
-                if fresh := self._token.replace(token):
+                if fresh := self._connection.token.replace(token):
                     token = fresh
                     continue
             if not answer.may_pass or tries >= _ATTEMPTS:
@@ -194,16 +233,17 @@ class CloudflareDns:
         raise AssertionError
 
     def _send(self, call: "_Call", token: str, deadline: Deadline) -> DnsAnswer:
-        session = self._open_session()
+        session = self._connection.open_session()
         # Imported late for the reason given in the module's docstring, and by requests already.
         from urllib3 import Timeout  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
+        if self._budget is not None:
+            self._budget.take(self._purpose)
         total = deadline.bound(_CONNECT_SECONDS + _READ_SECONDS)
         until = deadline.within(total)
         # requests hands urllib3's own limits on, though its types do not say so.
         limits: Any = Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS, total=total)
-        self._budget.take()
         request = partial(
             session.request,
             call.method,
@@ -224,12 +264,6 @@ class CloudflareDns:
         except (OSError, HTTPError):
             return NO_ANSWER
 
-    def _open_session(self) -> "Session":
-        with self._lock:
-            if self._session is None:
-                self._session = _build_session()
-            return self._session
-
 
 @dataclass(frozen=True)
 class _Call:
@@ -244,6 +278,22 @@ class _Call:
     def outgoing(self) -> Outgoing:
         """What the seam is told of the call."""
         return Outgoing("cloudflare", f"{self.method} {self.path}", self.method != "GET")
+
+
+class _Connection:
+    """The token and the session, for whatever purpose."""
+
+    def __init__(self, token: "_CachedToken") -> None:
+        self.token = token
+        self._session: Session | None = None
+        self._lock = threading.Lock()
+
+    def open_session(self) -> "Session":
+        """Return the session, made when it is first needed."""
+        with self._lock:
+            if self._session is None:
+                self._session = _build_session()
+            return self._session
 
 
 class _CachedToken:
@@ -279,28 +329,6 @@ class _CachedToken:
         self._read_at = self._clock()
 
 
-class _RequestBudget:
-    """So many requests in a sliding window, and not one more."""
-
-    def __init__(self, limit: int, window_seconds: float, clock: Callable[[], float]) -> None:
-        self._limit = max(1, limit)
-        self._window_seconds = window_seconds
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._sent_at: deque[float] = deque()
-
-    def take(self) -> None:
-        """Count a request. Raises UpstreamUnreachable (dns_rate_limited) when it has to wait."""
-        with self._lock:
-            now = self._clock()
-            while self._sent_at and self._sent_at[0] <= now - self._window_seconds:
-                self._sent_at.popleft()
-            if len(self._sent_at) >= self._limit:
-                free_at = self._sent_at[0] + self._window_seconds
-                raise rate_limited(max(1, math.ceil(free_at - now)))
-            self._sent_at.append(now)
-
-
 def _build_session() -> "Session":
     with FIRST_IMPORT:
         from http.cookiejar import DefaultCookiePolicy  # noqa: PLC0415 - see the module's docstring
@@ -332,10 +360,19 @@ def _read_envelope(response: "Response", until: Deadline) -> JsonObject | None:
     return envelope if isinstance(envelope, dict) else None
 
 
-def _path(zone_id: str, record_id: str | None = None) -> str:
+def _wrong_zone(found: str, asked: Collection[str]) -> WrongZone:
+    name = next((each for each in asked if found.startswith(f"{each}.")), min(asked))
+    return WrongZone(name.partition(".")[2], found.removeprefix(f"{name}."))
+
+
+def _zone_path(zone_id: str) -> str:
     if not _ID.fullmatch(zone_id):
         raise misconfigured("zone's id")
-    path = f"/zones/{zone_id}/dns_records"
+    return f"/zones/{zone_id}"
+
+
+def _path(zone_id: str, record_id: str | None = None) -> str:
+    path = f"{_zone_path(zone_id)}/dns_records"
     return path if record_id is None else f"{path}/{_record_id(record_id)}"
 
 

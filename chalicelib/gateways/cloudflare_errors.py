@@ -1,7 +1,8 @@
 """What the answers of Cloudflare's DNS API mean to us.
 
-Cloudflare's text stays here: what decides is the HTTP status and the numeric codes. There is no
-official list of the codes; these were seen in Cloudflare's own repositories and issue trackers:
+Cloudflare's text stays here: what decides is the HTTP status and the numeric codes, and where one
+code has several causes, a few words of the text. There is no official list of the codes; these were
+seen in Cloudflare's own repositories and issue trackers:
 
 - 81053, 81054, 81057, 81058: a record of the name is in the way. Which of them it is has changed
   (simplesurance/cfdns#17: for identical records, 81057 became 81058).
@@ -9,6 +10,9 @@ official list of the codes; these were seen in Cloudflare's own repositories and
 - 7000, 7003: no such zone, or an id that is none (timothymiller/cloudflare-ddns#152). 1049: the
   zone is no longer Cloudflare's.
 - 6003, 6111, 9103, 9106, 9109, 10000, 10001: the token is malformed, unknown, or may not do this.
+  9109 is also "Cannot use the access token from location: …", of a token with a client IP filter
+  (jeessy2/ddns-go#1341), "Invalid access token", "Unauthorized to access requested resource", and
+  "Max auth failures reached", which 10502 says, too: that passes, the others do not.
 - 1004 used to wrap the code that matters in error_chain (cloudflare/cloudflare-docs#15317), which
   is therefore read, too.
 """
@@ -26,7 +30,10 @@ _TAKEN: Final = frozenset({81053, 81054, 81057, 81058})
 _MISSING: Final = 81044
 _ZONE_FULL: Final = 81045
 _NO_ZONE: Final = frozenset({1049, 7000, 7003})
-_REFUSED_TOKEN: Final = frozenset({6003, 6111, 9103, 9106, 9109, 10000, 10001})
+_REFUSED_TOKEN: Final = frozenset({6003, 6111, 9103, 9106, 9109, 10000, 10001, 10502})
+_SHUT_OUT: Final = "from location"
+_UNKNOWN: Final = ("invalid access token", "invalid api token")
+_TOO_MANY_FAILURES: Final = ("max auth failures", "too many authentication failures")
 _REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 # Who is over the budget is blocked for up to five minutes: developers.cloudflare.com,
@@ -76,14 +83,23 @@ class DnsAnswer:
             return False
         return self.status in _REFUSED or not _REFUSED_TOKEN.isdisjoint(self.codes)
 
+    def says(self, *words: str) -> bool:
+        """Tell whether Cloudflare's text for what went wrong has any of these words."""
+        texts = [str(each.get("message")).lower() for each in self._errors]
+        return any(word in text for word in words for text in texts)
+
     @property
-    def codes(self) -> frozenset[int]:
-        """Cloudflare's own codes for what went wrong."""
+    def _errors(self) -> list[dict[str, Any]]:
         errors = self.envelope.get("errors") if self.envelope else None
         chained = [
             part for error in _objects(errors) for part in _objects(error.get("error_chain"))
         ]
-        found = [each.get("code") for each in [*_objects(errors), *chained]]
+        return [*_objects(errors), *chained]
+
+    @property
+    def codes(self) -> frozenset[int]:
+        """Cloudflare's own codes for what went wrong."""
+        found = [each.get("code") for each in self._errors]
         return frozenset(each for each in found if type(each) is int and 0 < each < _LARGEST_CODE)
 
     @property
@@ -108,6 +124,8 @@ def dns_error(answer: DnsAnswer, *, may_be_taken: bool = True) -> ApiError | Rec
     # A batch that deletes or changes what is gone is as out of date as one that is in the way.
     if may_be_taken and not answer.codes.isdisjoint({*_TAKEN, _MISSING}):
         return RecordTaken()
+    if answer.is_unauthorised and _NO_ZONE.isdisjoint(answer.codes):
+        return _refused_token(answer)
     return _failure(answer)
 
 
@@ -131,17 +149,44 @@ def rate_limited(retry_after_seconds: int) -> UpstreamUnreachable:
     )
 
 
+def _refused_token(answer: DnsAnswer) -> ApiError:
+    if answer.says(*_TOO_MANY_FAILURES):
+        msg = (
+            "Cloudflare has seen too many failed authentications and takes none for a while. If it "
+            "goes on, ask an admin to store a new token."
+        )
+        return UpstreamUnreachable(
+            msg, code="dns_unavailable", retry_after_seconds=_LONGEST_RETRY_AFTER
+        )
+    if answer.says(_SHUT_OUT):
+        msg = (
+            "The Cloudflare token has a client IP filter that shuts out the API, whose address "
+            "changes. Ask an admin to store a token without that filter."
+        )
+    elif answer.says(*_UNKNOWN):
+        msg = (
+            "Cloudflare does not know the API's token: it was deleted, rolled or has ended. Ask an "
+            "admin to store a new one, with the permission Zone / DNS / Edit."
+        )
+    else:
+        msg = (
+            "Cloudflare refuses the API's token for this zone. Ask an admin to check that it has "
+            "the permission Zone / DNS / Edit for the zone and has not ended, and the zone's id."
+        )
+    return UpstreamFailed(msg, code="dns_auth")
+
+
 def _failure(answer: DnsAnswer) -> UpstreamFailed:
     codes = answer.codes
     if not _NO_ZONE.isdisjoint(codes):
         msg = "Cloudflare knows no such zone. Ask an admin to check the zone's id in the settings."
         return UpstreamFailed(msg, code="dns_zone_unknown")
-    if answer.is_unauthorised:
+    if answer.status in _REFUSED:
         msg = (
-            "Cloudflare refuses the API's token for this zone. Ask an admin to store a token with "
-            "the permission Zone / DNS / Edit, and to check the zone's id."
+            "Something between the API and Cloudflare, or Cloudflare's firewall, refuses the API's "
+            "requests. Ask an admin to look."
         )
-        return UpstreamFailed(msg, code="dns_auth")
+        return UpstreamFailed(msg, code="dns_failed")
     if _ZONE_FULL in codes:
         msg = "The DNS zone is full. Ask an admin to remove records or to raise its quota."
         return UpstreamFailed(msg, code="dns_failed")

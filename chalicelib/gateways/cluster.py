@@ -11,8 +11,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http import HTTPStatus
@@ -24,20 +24,23 @@ from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import NotFound, UpstreamFailed, not_understood
 from chalicelib.domain.kinds import Kind, ObjectRef, ref_of
 from chalicelib.domain.model import JsonObject
+from chalicelib.domain.ownership import FIELD_MANAGER
+from chalicelib.domain.pod_logs import LogEnd, keep_end
 from chalicelib.gateways.cluster_errors import (
     NO_ANSWER,
     AlreadyExists,
     ClusterAnswer,
+    ListExpired,
     cluster_error,
+    credential_ended,
+    not_an_api_server,
 )
 from chalicelib.gateways.imports import FIRST_IMPORT
 from chalicelib.gateways.seam import Outgoing, Seam
-from chalicelib.ports import Applied, Cluster, LogQuery, SecretSummary
+from chalicelib.ports import Applied, Cluster, KindMissing, LogQuery, SecretSummary
 
 if TYPE_CHECKING:
     from kubernetes.dynamic import DynamicClient
-
-FIELD_MANAGER: Final = "friends-api"
 
 _log = logging.getLogger(__name__)
 
@@ -48,9 +51,13 @@ _APPLY: Final = "application/apply-patch+yaml"
 _ACCEPTED: Final = {"Accept": "application/json, */*", "Accept-Encoding": "gzip"}
 _PAGE: Final = 500
 _MOST_PAGES: Final = 10
+# A runtime writes a line in pieces of at most 16 KiB, each a line to the server: 500 are 8 MiB.
+_MOST_LOG_BYTES: Final = 4 * 1024 * 1024
 _CONNECT_SECONDS: Final = 3.0
 _READ_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 5
+# A list whose place the server has forgotten begins anew so many times.
+_MOST_LISTINGS: Final = 3
 _KUBECONFIG_SECONDS: Final = 300.0
 # What a Secret's own values and their copies are called in its JSON.
 _VALUE_FIELDS: Final = ("data", "stringData")
@@ -71,30 +78,37 @@ class KubernetesClusters:
         self._read_kubeconfig = read_kubeconfig
         self.seam = seam or Seam()
         self._allow_loopback = allow_loopback
-        self._clients: dict[str, tuple[float, DynamicClient]] = {}
+        self._connections: dict[str, _Connection] = {}
         self._lock = threading.Lock()
 
-    def open(self, name: str, deadline: Deadline) -> Cluster:
+    def open(self, name: str, deadline: Deadline, *, attempts: int = _ATTEMPTS) -> Cluster:
         """See Clusters."""
         self.client(name)
-        return _OpenCluster(self, name, deadline)
+        return _OpenCluster(self, name, deadline, attempts)
+
+    def credential_ends_at(self, name: str) -> datetime | None:
+        """See Clusters."""
+        return self._connection(name).ends_at
 
     def client(self, name: str) -> "DynamicClient":
         """Return the named cluster's client; its kubeconfig is read again every five minutes."""
+        return self._connection(name).client
+
+    def _connection(self, name: str) -> "_Connection":
         with self._lock:
-            made_at, client = self._clients.get(name, (0.0, None))
-            if client is None or time.monotonic() - made_at > _KUBECONFIG_SECONDS:
-                client = self._connect(name)
-                self._clients[name] = (time.monotonic(), client)
-            return client
+            connection = self._connections.get(name)
+            if connection is None or connection.age_seconds > _KUBECONFIG_SECONDS:
+                connection = self._connect(name)
+                self._connections[name] = connection
+            return connection
 
     def forget(self, name: str, client: "DynamicClient") -> None:
-        """Drop a client whose credentials were refused, unless it was replaced meanwhile."""
+        """Drop a client that a new kubeconfig may mend, unless it was replaced meanwhile."""
         with self._lock:
-            if name in self._clients and self._clients[name][1] is client:
-                del self._clients[name]
+            if name in self._connections and self._connections[name].client is client:
+                del self._connections[name]
 
-    def _connect(self, name: str) -> "DynamicClient":
+    def _connect(self, name: str) -> "_Connection":
         # Imported here, so that a route that needs no cluster never pays for it.
         with FIRST_IMPORT:
             from kubernetes.client import (  # noqa: PLC0415 - loads the client
@@ -116,25 +130,57 @@ class KubernetesClusters:
             configuration.api_key = {"authorization": f"Bearer {access.token}"}
         api = ApiClient(configuration)
         api.rest_client.pool_manager = build_pool(access, allow_loopback=self._allow_loopback)
-        return DynamicClient(api, discoverer=_no_discovery)
+        return _Connection(DynamicClient(api, discoverer=_no_discovery), access.ends_at)
+
+
+@dataclass(frozen=True)
+class _Connection:
+    """A cluster's client, and when its credential ends, where it says so."""
+
+    client: "DynamicClient"
+    ends_at: datetime | None
+    made_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def age_seconds(self) -> float:
+        return time.monotonic() - self.made_at
 
 
 class _OpenCluster:
     """The Cluster of ports.py."""
 
-    def __init__(self, clusters: KubernetesClusters, name: str, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        clusters: KubernetesClusters,
+        name: str,
+        deadline: Deadline,
+        attempts: int = _ATTEMPTS,
+    ) -> None:
         self._clusters = clusters
         self._name = name
         self._deadline = deadline
+        self._attempts = attempts
 
     def get(self, ref: ObjectRef) -> JsonObject | None:
         """See Cluster."""
-        try:
-            found = _parse(self._call(_Call("GET", _path(ref.kind, ref.namespace, ref.name))))
-        except NotFound:
+        answer, _ = self._exchange(_Call("GET", _path(ref.kind, ref.namespace, ref.name)))
+        _require_served(answer, ref.kind)
+        if answer.status == HTTPStatus.NOT_FOUND:
             return None
+        _require_success(answer, is_read=True)
+        found = _parse(answer.body)
         _metadata(found)
         return found
+
+    def get_at(self, ref: ObjectRef, version: str) -> JsonObject | None:
+        """See Cluster. Only lists can be read at a version."""
+        query = [
+            ("fieldSelector", f"metadata.name={ref.name}"),
+            ("resourceVersion", version),
+            ("resourceVersionMatch", "Exact"),
+        ]
+        page = _parse(self._call(_Call("GET", _path(ref.kind, ref.namespace), query)))
+        return next(iter(_items(page.get("items"))), None)
 
     def list_all(self, kind: Kind, namespace: str) -> list[JsonObject]:
         """See Cluster."""
@@ -147,6 +193,28 @@ class _OpenCluster:
 
     def _pages(
         self, kind: Kind, namespace: str | None, labels: str = ""
+    ) -> Iterator[list[JsonObject]]:
+        """Yield the pages of a list, each object once.
+
+        The server keeps a list's place for some minutes. When it has forgotten it, the list begins
+        anew, and what was yielded is left out. Source: Kubernetes API concepts, "410 Gone".
+        """
+        seen: set[tuple[str, str]] = set()
+        for is_last_listing in (*[False] * (_MOST_LISTINGS - 1), True):
+            try:
+                for page in self._listing(kind, namespace, labels):
+                    fresh = [each for each in page if _key(each) not in seen]
+                    seen.update(map(_key, fresh))
+                    if fresh or not page:
+                        yield fresh
+            except ListExpired:
+                if is_last_listing:
+                    raise
+            else:
+                return
+
+    def _listing(
+        self, kind: Kind, namespace: str | None, labels: str
     ) -> Iterator[list[JsonObject]]:
         selector = [("labelSelector", labels)] if labels else []
         token = ""
@@ -177,13 +245,16 @@ class _OpenCluster:
         query += _dry_run(dry_run)
         call = _Call("PATCH", path, query, manifest, _APPLY, newly_permitted=newly_permitted)
         started = time.monotonic()
-        answer, _ = self._exchange(call)
+        answer, tries = self._exchange(call)
+        _require_served(answer, ref.kind)
         _require_success(answer)
         applied = _parse(answer.body)
         return Applied(
             applied,
             was_created=answer.status == HTTPStatus.CREATED,
             was_changed=_was_changed(applied, answer, time.monotonic() - started),
+            # On a repeat, the first try may have made this version, or somebody else since.
+            version_before=None if dry_run or tries > 1 else _version_before(applied),
         )
 
     def create(self, manifest: JsonObject, *, dry_run: bool = False) -> bool:
@@ -196,7 +267,9 @@ class _OpenCluster:
             return False
         return True
 
-    def delete(self, ref: ObjectRef, *, seen: JsonObject | None = None) -> bool:
+    def delete(
+        self, ref: ObjectRef, *, seen: JsonObject | None = None, dry_run: bool = False
+    ) -> bool:
         """See Cluster."""
         path = _path(ref.kind, ref.namespace, ref.name)
         body: JsonObject = {
@@ -205,9 +278,12 @@ class _OpenCluster:
             "propagationPolicy": "Background",
         }
         if seen is not None:
-            names = ("uid",) if ref.kind == kinds.NAMESPACE else ("uid", "resourceVersion")
+            is_known_by_content = ref.kind == kinds.INGRESS_ROUTE
+            names = ("uid", "resourceVersion") if is_known_by_content else ("uid",)
             body["preconditions"] = {name: seen["metadata"][name] for name in names}
-        answer, tries = self._exchange(_Call("DELETE", path, body=body))
+        # The server reads the options in the body and, where there is one, none in the query.
+        body |= {"dryRun": ["All"]} if dry_run else {}
+        answer, tries = self._exchange(_Call("DELETE", path, _dry_run(dry_run), body))
         if answer.status == HTTPStatus.NOT_FOUND or (seen and answer.status == HTTPStatus.CONFLICT):
             # On a repeat, an earlier try deleted it and its answer was lost; another of that name
             # may be there by now, and stays.
@@ -215,19 +291,19 @@ class _OpenCluster:
         _require_success(answer)
         return True
 
-    def read_log(self, namespace: str, pod: str, query: LogQuery) -> str:
-        """See Cluster."""
-        parameters = [
-            ("container", query.container),
-            ("tailLines", str(query.tail)),
-            ("limitBytes", str(query.limit_bytes)),
-            ("previous", str(query.previous).lower()),
-        ]
-        if query.since_seconds is not None:
-            parameters.append(("sinceSeconds", str(query.since_seconds)))
+    def read_log(self, namespace: str, pod: str, query: LogQuery) -> LogEnd:
+        """See Cluster.
+
+        The server's own limit cuts the newest lines off: it counts from the first of the last. So
+        it is far beyond what is shown, and where it is met, half as many lines are asked for.
+        """
         path = f"{_path(kinds.POD, namespace, pod)}/log"
-        text = self._call(_Call("GET", path, parameters))
-        return text[: query.limit_bytes].decode(errors="replace")
+        tail = query.tail
+        log = self._call(_Call("GET", path, _log_parameters(query, tail)))
+        while len(log) >= _MOST_LOG_BYTES and tail > 1:
+            tail //= 2
+            log = self._call(_Call("GET", path, _log_parameters(query, tail)))
+        return keep_end(log, query.limit_bytes, truncated=tail < query.tail)
 
     def list_secrets(self, namespace: str) -> list[SecretSummary]:
         """See Cluster."""
@@ -256,7 +332,8 @@ class _OpenCluster:
                 self._clusters.forget(self._name, client)
                 reloaded = True
                 continue
-            if not call.may_pass(answer) or tries >= _ATTEMPTS:
+            if not call.may_pass(answer) or tries >= self._attempts:
+                self._require_word_of_api_server(answer)
                 return answer, tries
             delay = answer.retry_after_seconds or backoff_seconds(tries)
             if delay >= self._deadline.remaining_seconds:
@@ -268,10 +345,21 @@ class _OpenCluster:
             time.sleep(delay)
         raise AssertionError
 
+    def _require_word_of_api_server(self, answer: ClusterAnswer) -> None:
+        """Raise the true cause where it was not the API server that refused, or a token ended."""
+        if answer.is_of_a_proxy:
+            raise not_an_api_server(answer.status)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            ends_at = self._clusters.credential_ends_at(self._name)
+            if ends_at is not None and ends_at <= datetime.now(UTC):
+                raise credential_ended(ends_at)
+
     def _send(self, client: "DynamicClient", call: "_Call") -> ClusterAnswer:
         # Imported here for the reason given at _connect.
         from kubernetes.client.exceptions import ApiException  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        from chalicelib.gateways.tls import explain_certificate  # noqa: PLC0415
 
         read_seconds = self._deadline.bound(_READ_SECONDS)
         request = partial(
@@ -291,6 +379,9 @@ class _OpenCluster:
             return ClusterAnswer(answer.status, answer.headers, answer.data)
         except ApiException as error:
             # Status 0 is the client's word for a TLS failure.
+            if not error.status and (refusal := explain_certificate(error)):
+                self._clusters.forget(self._name, client)
+                raise refusal from None
             return ClusterAnswer(error.status or 0, error.headers or {}, _bytes(error.body))
         except HTTPError:
             return NO_ANSWER
@@ -321,6 +412,18 @@ class _Call:
         if self.newly_permitted and answer.status == HTTPStatus.FORBIDDEN:
             return True
         return answer.may_pass
+
+
+def _log_parameters(query: LogQuery, tail: int) -> list[tuple[str, str]]:
+    parameters = [
+        ("container", query.container),
+        ("tailLines", str(tail)),
+        ("limitBytes", str(_MOST_LOG_BYTES)),
+        ("previous", str(query.previous).lower()),
+    ]
+    if query.since_seconds is not None:
+        parameters.append(("sinceSeconds", str(query.since_seconds)))
+    return parameters
 
 
 def _path(kind: Kind, namespace: str | None, name: str | None = None) -> str:
@@ -367,6 +470,26 @@ def _was_changed(applied: JsonObject, answer: ClusterAnswer, took_seconds: float
     return age.total_seconds() <= took_seconds + 1
 
 
+def _version_before(applied: JsonObject) -> str | None:
+    """Return the version of everything just before this object was written.
+
+    None where somebody else applies the object too: that we hold a share of it is a change then.
+    Versions count the writes of a server, and may be compared as numbers since Kubernetes 1.35
+    (KEP-5504); etcd and kine have always counted so. Where a server does not, get_at fails.
+    """
+    appliers = {
+        each.get("manager")
+        for each in _metadata(applied).get("managedFields") or []
+        if isinstance(each, dict) and each.get("operation") == "Apply"
+    }
+    if appliers != {FIELD_MANAGER}:
+        return None
+    version = _metadata(applied).get("resourceVersion")
+    if not (isinstance(version, str) and version.isascii() and version.isdigit()):
+        return None
+    return str(int(version) - 1)
+
+
 def _items(value: object) -> list[JsonObject]:
     """Return a list's items, each of them something with a name."""
     if not isinstance(value, list):
@@ -377,6 +500,11 @@ def _items(value: object) -> list[JsonObject]:
     return value
 
 
+def _key(item: JsonObject) -> tuple[str, str]:
+    metadata = item["metadata"]
+    return metadata.get("namespace") or "", metadata["name"]
+
+
 def _metadata(thing: JsonObject) -> JsonObject:
     return _mapping(thing.get("metadata"))
 
@@ -385,6 +513,11 @@ def _mapping(value: object) -> JsonObject:
     if not isinstance(value, dict):
         raise not_understood()
     return value
+
+
+def _require_served(answer: ClusterAnswer, kind: Kind) -> None:
+    if answer.lacks_kind:
+        raise KindMissing(kind)
 
 
 def _require_success(answer: ClusterAnswer, *, is_read: bool = False) -> None:

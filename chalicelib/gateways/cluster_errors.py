@@ -10,23 +10,29 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
 from chalicelib.domain.errors import (
     ApiError,
     Conflict,
+    FieldConflict,
     NotFound,
     Refused,
     UpstreamFailed,
     UpstreamUnreachable,
 )
 from chalicelib.domain.ownership import namespace_terminating
-from chalicelib.domain.refusals import explain_quota
+from chalicelib.domain.refusals import IN_PLACE, explain_quota
 
 _LONGEST_RETRY_AFTER: Final = 30
 _MOST_NAMED: Final = 8
 _FIELD: Final = re.compile(r"[A-Za-z0-9_.\[\]/:=\"-]{1,120}")
+# What Go's own HTTP server says where no resource of a group is served; it is no Status.
+_NO_SUCH_PATH: Final = b"404 page not found"
+# The server fills rollingUpdate in, and nobody owns it: an apply without it does not take it away.
+_DEFAULTED_BOUNDS: Final = "spec.strategy.rollingUpdate (FieldValueForbidden)"
 _MANAGER: Final = re.compile(r'conflict with "([A-Za-z0-9_.:/ -]{1,64})"')
 
 
@@ -34,6 +40,12 @@ class AlreadyExists(Conflict):
     """The object that was to be created is there."""
 
     default_code = "already_exists"
+
+
+class ListExpired(UpstreamFailed):
+    """The server has forgotten the place where a list was to go on."""
+
+    default_code = "cluster_failed"
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,14 @@ class ClusterAnswer:
     def is_success(self) -> bool:
         """Whether the server did what it was asked."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    @property
+    def lacks_kind(self) -> bool:
+        """Whether it is the kind that is not there, and not one object: a 404 that names none."""
+        if self.status != HTTPStatus.NOT_FOUND:
+            return False
+        details = _status_of(self).get("details")
+        return not (isinstance(details, dict) and details.get("name"))
 
     @property
     def may_pass(self) -> bool:
@@ -70,6 +90,22 @@ class ClusterAnswer:
         return status.get("reason") == "Conflict" and not _causes(status)
 
     @property
+    def is_of_a_proxy(self) -> bool:
+        """Whether something that stands before the API server has answered in its place.
+
+        The API server refuses with a Status, and knows neither redirects nor pages. What a proxy
+        says while the server restarts (5xx, 429) means what it says.
+        """
+        if self.status == 0 or self.may_pass:
+            return False
+        if "html" in str(self.headers.get("Content-Type", "")).lower():
+            return True
+        if self.is_success or self.status == HTTPStatus.UNAUTHORIZED:
+            # Where a proxy keeps the credentials (Rancher, say), its 401 is about these.
+            return False
+        return _status_of(self).get("kind") != "Status" and self.body.strip() != _NO_SUCH_PATH
+
+    @property
     def retry_after_seconds(self) -> int | None:
         """How long the server asks to wait, if it does."""
         value = str(self.headers.get("Retry-After", ""))
@@ -88,6 +124,9 @@ def cluster_error(answer: ClusterAnswer, *, is_read: bool) -> ApiError:
     when one is invalid, it is between the server and us.
     """
     status = _status_of(answer)
+    if answer.status == HTTPStatus.GONE and is_read:
+        msg = "The cluster's list changed too fast to be read to its end. Try again."
+        return ListExpired(msg)
     if answer.status == HTTPStatus.NOT_FOUND:
         return NotFound("The cluster has no such object.", code="object_not_found")
     if _is_terminating(status):
@@ -95,6 +134,24 @@ def cluster_error(answer: ClusterAnswer, *, is_read: bool) -> ApiError:
     if answer.status == HTTPStatus.FORBIDDEN:
         return _forbidden(status)
     return _failure(answer) if is_read else _refusal_of(answer, status)
+
+
+def not_an_api_server(status: int) -> UpstreamFailed:
+    """Return the error for an answer that is not the API server's own."""
+    msg = (
+        f"A proxy or firewall before the cluster answers ({status}), not its API server. Ask an "
+        "admin to let the API through, or to store a kubeconfig with the API server's own address."
+    )
+    return UpstreamFailed(msg, code="cluster_misconfigured")
+
+
+def credential_ended(ended_at: datetime) -> UpstreamFailed:
+    """Return the error for a token whose own date says why it is refused."""
+    msg = (
+        f"The API's token for the cluster ended at {ended_at:%Y-%m-%d %H:%M} UTC. Ask an admin to "
+        "store a kubeconfig with a new one."
+    )
+    return UpstreamFailed(msg, code="cluster_auth")
 
 
 def _refusal_of(answer: ClusterAnswer, status: dict[str, Any]) -> ApiError:
@@ -129,6 +186,12 @@ def _invalid(status: dict[str, Any]) -> Refused:
     ]
     if not faults:
         return Refused("The cluster refuses this object.", code="cluster_refused")
+    if faults == [_DEFAULTED_BOUNDS]:
+        msg = (
+            "A Deployment that runs with RollingUpdate cannot be given Recreate in one step. Use "
+            f"{IN_PLACE}: it ends old pods first, too. After that, Recreate is taken as well."
+        )
+        return Refused(msg, code="cluster_refused")
     msg = (
         f"The cluster refuses this object because of {_listed(faults)}. Correct that; what cannot "
         "change in an existing object can in one with another name."
@@ -157,17 +220,16 @@ def _conflict(status: dict[str, Any]) -> Conflict:
     return Conflict(msg, code="cluster_conflict", retry_after_seconds=1)
 
 
-def _field_conflict(causes: list[dict[str, Any]]) -> Conflict:
+def _field_conflict(causes: list[dict[str, Any]]) -> FieldConflict:
     fields = [field for cause in causes if _FIELD.fullmatch(field := str(cause.get("field")))]
     managers = {
         found[1] for cause in causes if (found := _MANAGER.search(str(cause.get("message"))))
     }
     msg = (
         f"Another field manager ({_listed(sorted(managers)) or 'unknown'}) holds "
-        f"{_listed(fields) or 'fields of this object'}. Leave these fields out, or have its owner "
-        "give them up; nothing is taken over by force."
+        f"{_listed(fields) or 'fields of this object'}."
     )
-    return Conflict(msg, code="field_conflict")
+    return FieldConflict(msg)
 
 
 def _listed(words: list[str]) -> str:

@@ -5,18 +5,23 @@ FRIEND#alice             PROFILE          the friend and the line of its operati
 FRIEND#alice             AGENT#mochi      a friendship; indexed by agent_pk, agent_sk
 FRIEND#alice             EXPOSURE#my-app  what is exposed (see exposures)
 IDENTITY#discord#<id>    CLAIM            who owns a platform id
+COUNTER#friends          mochi, ALL       how many friends there are (see friend_counts)
 
 The index "friends" lists what the reconciler compares with the world, by list_pk and list_sk:
-FRIENDS, EXPOSURES, CLAIMS, and WATCHED for operations; list_sk starts with the friend's id.
+FRIENDS, EXPOSURES, CLAIMS; list_sk starts with the friend's id. Operations are in their friends'
+rows, as far as they are unfinished.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Final
 
+from chalicelib.domain.checks import LINKS
 from chalicelib.domain.exposures import require_valid
 from chalicelib.domain.fields import FRIEND_ID, contact_fields, identities_of, names_taken
+from chalicelib.domain.friend_limits import FriendLimits
 from chalicelib.domain.model import (
+    Check,
     Contact,
     DamagedRow,
     Exposure,
@@ -29,10 +34,12 @@ from chalicelib.domain.model import (
     Phase,
     Platform,
     Queue,
+    Relationship,
 )
 from chalicelib.domain.ownership import friend_not_found
-from chalicelib.domain.timestamps import moment_of
+from chalicelib.domain.timestamps import moment_of, timestamp
 from chalicelib.gateways.damage import EXPOSURE_PREFIX, read_row, sound_in
+from chalicelib.gateways.friend_counts import count_up, require_room
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import StaleVersion
 
@@ -44,6 +51,8 @@ ALL_EXPOSURES: Final = "EXPOSURES"
 ALL_CLAIMS: Final = "CLAIMS"
 CLAIM: Final = "CLAIM"
 _AGENT_PREFIX: Final = "AGENT#"
+_IS_OURS_OR_ABSENT: Final = "attribute_not_exists(pk) OR uid = :uid"
+_UNFINISHED_PREFIX: Final = "unfinished_"
 
 
 class DynamoFriendStore:
@@ -92,40 +101,67 @@ class DynamoFriendStore:
         claim = self._table.get(identity_pk(identity), CLAIM)
         return None if claim is None else str(claim["friend_id"])
 
-    def statuses_of(self, agent_id: str) -> Mapping[str, FriendshipStatus]:
+    def relationships_of(self, agent_id: str) -> list[Relationship]:
         """See FriendStore."""
         items = self._table.query(
             IndexName=AGENT_INDEX,
             KeyConditionExpression="agent_pk = :agent",
             ExpressionAttributeValues=to_item({":agent": f"{_AGENT_PREFIX}{agent_id}"}),
         )
-        return {item["uid"]: FriendshipStatus(item["status"]) for item in items}
+        return [
+            Relationship(each["agent_sk"], each["uid"], FriendshipStatus(each["status"]))
+            for each in items
+        ]
 
-    def create(self, friend: Friend, friendship: Friendship | None) -> None:
+    def load_friends(self, friend_ids: Sequence[str]) -> list[Friend]:
+        """See FriendStore."""
+        rows = self._table.get_many([(friend_pk(each), PROFILE) for each in friend_ids])
+        return list(sound_in(to_friend, rows))
+
+    def create(
+        self, friend: Friend, friendship: Friendship | None, limits: FriendLimits | None = None
+    ) -> None:
         """See FriendStore."""
         identities = identities_of(friend.contact)
         actions = [self._table.put_new_action(_friend_item(friend))]
-        actions += [
-            self._table.put_new_action(_claim_item(friend, identity)) for identity in identities
-        ]
+        actions += [self._claim(friend, each) for each in identities]
+        named = len(actions)
+        actions += count_up(self._table, friend, limits)
+        counted = len(actions)
         if friendship is not None:
             actions.append(self._table.put_action(_friendship_item(friend, friendship)))
-        names = ["id", *(identity.platform.field for identity in identities)]
-        _require_ours(friend, names, self._table.transact(actions))
+        obstacles = self._table.transact(actions)
+        if not obstacles or (obstacles[0] or {}).get("uid") == friend.uid:
+            # The row is written with all that belongs to it, now or by a try before this one.
+            return
+        names = ["id", *(each.platform.field for each in identities)]
+        _require_free(names, obstacles)
+        require_room(friend, limits, obstacles[named:counted])
 
     def update_contact(self, before: Friend, after: Friend) -> None:
         """See FriendStore."""
         old, new = set(identities_of(before.contact)), set(identities_of(after.contact))
-        claimed, dropped = sorted(new - old, key=identity_pk), old - new
-        actions = [self._update_row(before, _contact_attributes(after))]
-        actions += [
-            self._table.put_new_action(_claim_item(after, identity)) for identity in claimed
-        ]
-        actions += [self._table.delete_action(identity_pk(identity), CLAIM) for identity in dropped]
-        found = self._table.transact(actions)
-        if found and found[0] is not None and not _is_written(found[0], after):
+        claimed, dropped = sorted(new - old, key=identity_pk), sorted(old - new, key=identity_pk)
+        row = self._update_row(before, _contact_attributes(after))
+        claims = [self._claim(after, each) for each in claimed]
+        drops = [self._drop_claim(before, each) for each in dropped]
+        found = self._table.transact([row, *claims, *drops])
+        if found and not _is_any(found[: 1 + len(claims)]):
+            # Only claims that are others' by now are in the way: those are left alone.
+            drops = [
+                drop
+                for drop, item in zip(drops, found[1 + len(claims) :], strict=True)
+                if item is None
+            ]
+            found = self._table.transact([row, *claims, *drops])
+        if not found:
+            return
+        if found[0] is not None:
+            if _says(found[0], after):
+                return
             raise StaleVersion
-        _require_ours(after, [identity.platform.field for identity in claimed], found[1:])
+        _require_free([each.platform.field for each in claimed], found[1:])
+        raise StaleVersion
 
     def mark(self, friend: Friend, phase: Phase) -> Friend:
         """See FriendStore."""
@@ -151,15 +187,16 @@ class DynamoFriendStore:
             when="uid = :uid AND version = :version",
             values={":uid": friend.uid, ":version": friend.version},
         )
-        claims = [self._table.put_new_action(_claim_item(friend, each)) for each in identities]
+        claims = [self._claim(friend, each) for each in identities]
         found = self._table.transact([is_there, *claims])
-        if found and found[0] is not None:
+        obstacles, taken = found, found[1:]
+        if found and found[0] is None:
+            # One that is another's by now must not cost the friend the others.
+            free = [each for each, item in zip(claims, taken, strict=True) if item is None]
+            obstacles = self._table.transact([is_there, *free]) if free else []
+        if obstacles:
             raise StaleVersion
-        if found and all(each is None or each.get("uid") == friend.uid for each in found[1:]):
-            # Some are there already, and ours: claim the others alone.
-            lost = [each for each, item in zip(claims, found[1:], strict=True) if item is None]
-            found = self._table.transact([is_there, *lost]) if lost else []
-        _require_ours(friend, [each.platform.field for each in identities], found[1:])
+        _require_free([each.platform.field for each in identities], taken)
 
     def put_friendship(self, friend: Friend, friendship: Friendship) -> None:
         """See FriendStore."""
@@ -168,13 +205,29 @@ class DynamoFriendStore:
 
     def delete_friendship(self, friend: Friend, agent_id: str) -> None:
         """See FriendStore."""
-        self._transact_at_version(
-            friend, self._table.delete_action(friend_pk(friend.id), f"{_AGENT_PREFIX}{agent_id}")
+        drop = self._table.delete_action(
+            friend_pk(friend.id),
+            f"{_AGENT_PREFIX}{agent_id}",
+            when=_IS_OURS_OR_ABSENT,
+            values={":uid": friend.uid},
         )
+        self._transact_at_version(friend, drop)
 
     def _transact_at_version(self, friend: Friend, action: Item) -> None:
         if self._table.transact([self._update_row(friend, {}), action]):
             raise StaleVersion
+
+    def _claim(self, friend: Friend, identity: Identity) -> Item:
+        """Return the action that claims a platform id, unless it is another's."""
+        return self._table.put_action(
+            _claim_item(friend, identity), when=_IS_OURS_OR_ABSENT, values={":uid": friend.uid}
+        )
+
+    def _drop_claim(self, friend: Friend, identity: Identity) -> Item:
+        """Return the action that gives a platform id up, unless it is another's."""
+        return self._table.delete_action(
+            identity_pk(identity), CLAIM, when=_IS_OURS_OR_ABSENT, values={":uid": friend.uid}
+        )
 
     def _update_row(self, friend: Friend, attributes: Item) -> Item:
         """Return the action that moves the friend's row from this version to the next."""
@@ -188,23 +241,21 @@ class DynamoFriendStore:
         )
 
 
-def _require_ours(friend: Friend, names: Sequence[str], obstacles: Sequence[Item | None]) -> None:
-    """Raise Conflict for names that others hold.
-
-    What this registration holds itself is what a repeat after a lost answer finds.
-    """
-    taken = [
-        name
-        for name, item in zip(names, obstacles, strict=False)
-        if item is not None and item.get("uid") != friend.uid
-    ]
-    if taken:
+def _require_free(names: Sequence[str], obstacles: Sequence[Item | None]) -> None:
+    """Raise Conflict for the names that others hold."""
+    held = zip(names, obstacles, strict=False)
+    if taken := [name for name, item in held if item is not None]:
         raise names_taken(taken)
 
 
-def _is_written(item: Item, after: Friend) -> bool:
-    # A repeat after a lost answer finds its own write.
-    return item.get("uid") == after.uid and item.get("updated_at") == after.updated_at
+def _is_any(obstacles: Sequence[Item | None]) -> bool:
+    return any(each is not None for each in obstacles)
+
+
+def _says(item: Item, after: Friend) -> bool:
+    """Tell whether the row says all of this: a repeat after a lost answer finds its own write."""
+    wanted = {"uid": after.uid, **_contact_attributes(after)}
+    return all(name in item and item[name] == value for name, value in wanted.items())
 
 
 def friend_pk(friend_id: str) -> str:
@@ -242,6 +293,7 @@ def _friend_item(friend: Friend) -> Item:
         "tier": friend.tier,
         "created_at": friend.created_at,
         "request": friend.request,
+        "registered_by": friend.registered_by,
         "accepted": 0,
         "finished": 0,
     }
@@ -274,7 +326,7 @@ def to_friend(item: Item) -> Friend:
     """Return the friend of a row. Raises what damage.DAMAGE names."""
     friend = _to_friend(item)
     contact = friend.contact
-    ids = [contact.discord_id, contact.signal, contact.whatsapp]
+    ids = [contact.discord_id, contact.signal, contact.whatsapp, friend.registered_by]
     texts = [friend.uid, friend.cluster, friend.tier, friend.updated_at, contact.display_name]
     # What is no text cannot be joined: a pass asks that of ten thousand rows.
     "".join([*texts, *(each for each in ids if each is not None)])
@@ -304,6 +356,8 @@ def _to_friend(item: Item) -> Friend:
         created_at=item["created_at"],
         updated_at=item["updated_at"],
         request=item["request"],
+        # Rows from before registrations were counted do not say.
+        registered_by=item.get("registered_by"),
     )
 
 
@@ -315,18 +369,47 @@ def to_queue(item: Item) -> Queue:
         ran_at=item.get("ran_at"),
         lease_owner=item.get("lease_owner"),
         lease_until=int(item.get("lease_until", 0)),
+        dispatched_at=item.get("dispatched_at"),
+        unfinished={
+            int(name.removeprefix(_UNFINISHED_PREFIX)): timestamp(moment_of(item[name]))
+            for name in item
+            if name.startswith(_UNFINISHED_PREFIX)
+        },
     )
 
 
+def unfinished_field(sequence: int) -> str:
+    """Return where the friend's row has the date of an operation until that is over.
+
+    An attribute of its own: what takes it away needs not know whether it was there.
+    """
+    return f"{_UNFINISHED_PREFIX}{sequence}"
+
+
 def exposure_item(exposure: Exposure) -> Item:
-    """Return the row of an exposure."""
+    """Return the row of an exposure that nobody has looked at."""
+    fields = asdict(exposure)
     return {
         "pk": friend_pk(exposure.friend_id),
         "sk": f"{EXPOSURE_PREFIX}{exposure.name}",
         "list_pk": ALL_EXPOSURES,
         "list_sk": f"{exposure.friend_id}#{exposure.name}",
-        **asdict(exposure),
+        **{name: value for name, value in fields.items() if not name.startswith("check")},
     }
+
+
+def checks_item(exposure: Exposure) -> Item:
+    """Return the attributes that say what was seen of an exposure: of links in order, nothing."""
+    faults = {each.name: each.message for each in exposure.checks if not each.ok}
+    return {"checked_at": exposure.checked_at, "faults": faults}
+
+
+def _checks_in(item: Item) -> tuple[Check, ...]:
+    if item.get("checked_at") is None:
+        return ()
+    moment_of(item["checked_at"])
+    faults = item["faults"]
+    return tuple(Check(name, name not in faults, faults.get(name)) for name in LINKS)
 
 
 def exposures_in(
@@ -352,6 +435,8 @@ def _to_exposure(item: Item) -> Exposure:
         domain=item["domain"],
         created_at=item["created_at"],
         record_id=item["record_id"],
+        checks=_checks_in(item),
+        checked_at=item.get("checked_at"),
     )
     require_valid(exposure)
     key = (friend_pk(exposure.friend_id), f"{EXPOSURE_PREFIX}{exposure.name}")

@@ -1,11 +1,17 @@
 """Exposures in the one DynamoDB table: who owns a host name, and who is at work on it.
 
 pk                           sk                what
-FRIEND#alice                 EXPOSURE#my-app   what is exposed, under which name, and its DNS record
+FRIEND#alice                 EXPOSURE#my-app   what is exposed, under which name, its DNS record;
+                                               checked_at, faults: what was seen last
 HOST#my-app-alice.net        CLAIM             friend_id, uid, exposure; lease_owner, lease_until
+HOST#my-app-alice.net        REMOVED#<uid>     friend_id, uid, exposure, free_at
+
+The friend's PROFILE has exposures_checked_at: when somebody was last permitted to look.
 
 A claim is not deleted with its exposure: until expires_at, nobody else may have the name, because
-resolvers remember the old record that long.
+resolvers remember the old record that long. The removal is recorded apart from it, without an
+expiry: it proves that what is left of the exposure may be deleted, whoever has the name by then,
+until a reconcile run has seen record and route gone.
 """
 
 from typing import Final
@@ -18,15 +24,21 @@ from chalicelib.gateways.dynamodb import (
     ALL_CLAIMS,
     CLAIM,
     PROFILE,
+    checks_item,
     exposure_item,
     friend_pk,
 )
 from chalicelib.gateways.table import ConditionFailed, Item, Table
 from chalicelib.ports import LeaseLost, StaleVersion
 
-_IS_FREE: Final = "(attribute_not_exists(lease_until) OR lease_until <= :now)"
+# The same lease again: botocore repeats a call whose answer was lost.
+_IS_FREE: Final = (
+    "(attribute_not_exists(lease_until) OR lease_until <= :now OR lease_owner = :owner)"
+)
 _IS_OURS: Final = "uid = :uid AND exposure = :exposure"
 _BUSY_SECONDS: Final = 5
+REMOVED_PREFIX: Final = "REMOVED#"
+_CHECKS_EVERY_SECONDS: Final = 30
 
 
 class DynamoExposureStore:
@@ -38,9 +50,14 @@ class DynamoExposureStore:
 
     def claim(self, friend: Friend, exposure: Exposure, lease: Lease, now: float) -> None:
         """See ExposureStore."""
-        values = {":uid": exposure.uid, ":exposure": exposure.name, ":now": int(now)}
+        values = {
+            ":uid": exposure.uid,
+            ":exposure": exposure.name,
+            ":now": int(now),
+            ":owner": lease.owner,
+        }
         host = self._table.update_action(
-            _host_pk(exposure.hostname),
+            host_pk(exposure.hostname),
             CLAIM,
             when=f"attribute_not_exists(pk) OR expires_at <= :now OR ({_IS_OURS} AND {_IS_FREE})",
             values=values,
@@ -65,10 +82,10 @@ class DynamoExposureStore:
             when="uid = :uid AND phase <> :deleting",
             values={":uid": friend.uid, ":deleting": Phase.DELETING},
         )
-        obstacles = self._table.transact([is_there, host, row])
+        obstacles = self._table.transact([is_there, host, row, self._void_removal(exposure)])
         if not obstacles:
             return
-        gone, claimed, elsewhere = obstacles
+        gone, claimed, elsewhere, _ = obstacles
         if gone is not None:
             raise StaleVersion
         if claimed is not None:
@@ -78,7 +95,7 @@ class DynamoExposureStore:
 
     def require_claimable(self, exposure: Exposure, now: float) -> None:
         """See ExposureStore."""
-        claim = self._table.get(_host_pk(exposure.hostname), CLAIM)
+        claim = self._table.get(host_pk(exposure.hostname), CLAIM)
         if claim is None or claim.get("expires_at", now + 1) <= now:
             return
         is_free = claim.get("lease_until", 0) <= now
@@ -88,11 +105,9 @@ class DynamoExposureStore:
     def lock(self, exposure: Exposure, lease: Lease, now: float) -> None:
         """See ExposureStore."""
         take = self._table.update_action(
-            _host_pk(exposure.hostname),
+            host_pk(exposure.hostname),
             CLAIM,
-            # The same lease again: botocore repeats a call whose answer was lost.
-            when=f"{_IS_OURS} AND attribute_not_exists(expires_at)"
-            f" AND ({_IS_FREE} OR lease_owner = :owner)",
+            when=f"{_IS_OURS} AND attribute_not_exists(expires_at) AND {_IS_FREE}",
             values={
                 ":uid": exposure.uid,
                 ":exposure": exposure.name,
@@ -118,7 +133,7 @@ class DynamoExposureStore:
             values={":uid": exposure.uid, ":hostname": exposure.hostname},
         )
         claim = self._table.update_action(
-            _host_pk(exposure.hostname),
+            host_pk(exposure.hostname),
             CLAIM,
             # A row that was put back, from a backup say, may find its own tombstone.
             when=f"attribute_not_exists(pk) OR ({_IS_OURS} AND attribute_exists(expires_at))",
@@ -131,7 +146,7 @@ class DynamoExposureStore:
             },
             remove=("expires_at",),
         )
-        found = self._table.transact([row, claim])
+        found = self._table.transact([row, claim, self._void_removal(exposure)])
         if found and found[0] is not None:
             raise exposure_not_found()
         if found and not _is_owned_by(found[1] or {}, exposure):
@@ -156,6 +171,41 @@ class DynamoExposureStore:
         except ConditionFailed:
             return
 
+    def begin_checks(self, friend: Friend, now: float) -> bool:
+        """See ExposureStore."""
+        begin = self._table.update_action(
+            friend_pk(friend.id),
+            PROFILE,
+            when="uid = :uid AND (attribute_not_exists(exposures_checked_at)"
+            " OR exposures_checked_at <= :before)",
+            values={":uid": friend.uid, ":before": int(now) - _CHECKS_EVERY_SECONDS},
+            sets={"exposures_checked_at": int(now)},
+        )
+        try:
+            self._table.update(begin)
+        except ConditionFailed:
+            return False
+        return True
+
+    def record_checks(self, exposure: Exposure) -> None:
+        """See ExposureStore."""
+        record = self._table.update_action(
+            friend_pk(exposure.friend_id),
+            f"{EXPOSURE_PREFIX}{exposure.name}",
+            when="uid = :uid AND hostname = :hostname AND service = :service AND port = :port",
+            values={
+                ":uid": exposure.uid,
+                ":hostname": exposure.hostname,
+                ":service": exposure.service,
+                ":port": exposure.port,
+            },
+            sets=checks_item(exposure),
+        )
+        try:
+            self._table.update(record)
+        except ConditionFailed:
+            return
+
     def forget(self, exposure: Exposure, owner: str, free_at: float) -> None:
         """See ExposureStore."""
         row = self._table.delete_action(
@@ -164,13 +214,39 @@ class DynamoExposureStore:
             when="attribute_not_exists(pk) OR (uid = :uid AND hostname = :hostname)",
             values={":uid": exposure.uid, ":hostname": exposure.hostname},
         )
-        tombstone = {"expires_at": int(free_at)}
-        if self._table.transact([self._unlock(exposure, owner, sets=tombstone), row]):
+        unlock = self._unlock(exposure, owner, sets={"expires_at": int(free_at)})
+        if self._table.transact([unlock, row, self._record_removal(exposure, free_at)]):
             raise LeaseLost
+
+    def _record_removal(self, exposure: Exposure, free_at: float) -> Item:
+        # An update makes the item where there is none.
+        return self._table.update_action(
+            host_pk(exposure.hostname),
+            removed_sk(exposure.uid),
+            when="attribute_not_exists(pk) OR uid = :uid",
+            values={":uid": exposure.uid},
+            sets={
+                "list_pk": ALL_CLAIMS,
+                "list_sk": f"{exposure.friend_id}#{host_pk(exposure.hostname)}#removed",
+                "friend_id": exposure.friend_id,
+                "uid": exposure.uid,
+                "exposure": exposure.name,
+                "free_at": int(free_at),
+            },
+        )
+
+    def _void_removal(self, exposure: Exposure) -> Item:
+        """Return the action by which the exposure is no longer one that was removed."""
+        return self._table.delete_action(
+            host_pk(exposure.hostname),
+            removed_sk(exposure.uid),
+            when="attribute_not_exists(pk) OR uid = :uid",
+            values={":uid": exposure.uid},
+        )
 
     def _unlock(self, exposure: Exposure, owner: str, sets: Item | None = None) -> Item:
         return self._table.update_action(
-            _host_pk(exposure.hostname),
+            host_pk(exposure.hostname),
             CLAIM,
             when="lease_owner = :owner",
             values={":owner": owner},
@@ -210,9 +286,15 @@ def _is_owned_by(claim: Item, exposure: Exposure) -> bool:
 def _listed(exposure: Exposure) -> Item:
     return {
         "list_pk": ALL_CLAIMS,
-        "list_sk": f"{exposure.friend_id}#{_host_pk(exposure.hostname)}",
+        "list_sk": f"{exposure.friend_id}#{host_pk(exposure.hostname)}",
     }
 
 
-def _host_pk(hostname: str) -> str:
+def host_pk(hostname: str) -> str:
+    """Return the partition of a host name: its claim, and what was removed from it."""
     return f"HOST#{hostname}"
+
+
+def removed_sk(uid: str) -> str:
+    """Return the sort key of a registration's exposure that was removed from a host name."""
+    return f"{REMOVED_PREFIX}{uid}"

@@ -6,6 +6,8 @@ RECONCILE    PASS    lease_owner, lease_until of the pass that is under way
 
 from typing import Final
 
+from chalicelib.domain.evidence import RemovedExposure, Tombstone
+from chalicelib.domain.friend_limits import FriendCount
 from chalicelib.domain.model import DamagedRow, Exposure, FriendRecord, Lease, NameClaim
 from chalicelib.domain.tiers import TIERS
 from chalicelib.domain.timestamps import moment_of
@@ -21,12 +23,14 @@ from chalicelib.gateways.dynamodb import (
     to_friend,
     to_queue,
 )
-from chalicelib.gateways.operations import ALL_WATCHED
+from chalicelib.gateways.exposures import REMOVED_PREFIX, host_pk, removed_sk
+from chalicelib.gateways.friend_counts import correct_count, read_counts
+from chalicelib.gateways.operations import ALL_TOMBSTONES, ALL_WATCHED
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
-from chalicelib.ports import Watched
+from chalicelib.ports import Claims, Watched
 
 _PASS: Final = ("RECONCILE", "PASS")
-_OF_A_CLAIM: Final = "pk, friend_id, uid, expires_at, exposure"
+_OF_A_CLAIM: Final = "pk, sk, friend_id, uid, expires_at, exposure, free_at"
 _KINDS: Final = {"HOST": "host", "IDENTITY": "identity"}
 _PREFIXES: Final = {kind: prefix for prefix, kind in _KINDS.items()}
 
@@ -48,17 +52,33 @@ class DynamoInventory:
 
     def claims(
         self, friend_id: str | None = None, damaged: list[DamagedRow] | None = None
-    ) -> list[NameClaim]:
+    ) -> Claims:
         """See Inventory."""
         rows = self._list(ALL_CLAIMS, friend_id, shown=_OF_A_CLAIM)
-        claims = [row for row in rows if "expires_at" not in row]
-        return list(sound_in(_to_claim, claims, damaged))
+        removed = [row for row in rows if row["sk"].startswith(REMOVED_PREFIX)]
+        claims = [row for row in rows if row["sk"] == CLAIM and "expires_at" not in row]
+        return Claims(
+            tuple(sound_in(_to_claim, claims, damaged)),
+            tuple(sound_in(_to_removed, removed, damaged)),
+        )
+
+    def tombstones(self, damaged: list[DamagedRow] | None = None) -> list[Tombstone]:
+        """See Inventory."""
+        return list(sound_in(_to_tombstone, self._list(ALL_TOMBSTONES), damaged))
 
     def watched(
         self, friend_id: str | None = None, damaged: list[DamagedRow] | None = None
     ) -> list[Watched]:
         """See Inventory."""
         return list(sound_in(_to_watched, self._list(ALL_WATCHED, friend_id), damaged))
+
+    def friend_counts(self) -> list[FriendCount]:
+        """See Inventory."""
+        return read_counts(self._table)
+
+    def correct_count(self, of: str, seen: FriendCount | None, *, friends: int, at: str) -> bool:
+        """See Inventory."""
+        return correct_count(self._table, of, seen, friends=friends, at=at)
 
     def drop(self, claim: NameClaim, now: float) -> bool:
         """See Inventory."""
@@ -80,6 +100,17 @@ class DynamoInventory:
         is_elsewhere = "attribute_not_exists(pk) OR uid <> :uid OR hostname <> :name"
         values = {":uid": claim.uid, ":name": claim.name}
         return [self._table.check_action(pk, sk, when=is_elsewhere, values=values)]
+
+    def forget_removed(self, removed: RemovedExposure) -> None:
+        """See Inventory."""
+        forget = self._table.delete_action(
+            host_pk(removed.hostname),
+            removed_sk(removed.uid),
+            # It may have been put up and removed again since it was listed.
+            when="free_at = :free_at",
+            values={":free_at": removed.free_at},
+        )
+        self._table.transact([forget])
 
     def begin_pass(self, lease: Lease, now: float) -> bool:
         """See Inventory."""
@@ -125,6 +156,27 @@ def _to_claim(row: Item) -> NameClaim:
     prefix, _, name = row["pk"].partition("#")
     return NameClaim(
         _KINDS[prefix], name, _text(row["friend_id"]), _text(row["uid"]), row.get("exposure")
+    )
+
+
+def _to_removed(row: Item) -> RemovedExposure:
+    _, _, hostname = row["pk"].partition("#")
+    return RemovedExposure(
+        hostname,
+        _text(row["friend_id"]),
+        _text(row["uid"]),
+        _text(row["exposure"]),
+        int(row["free_at"]),
+    )
+
+
+def _to_tombstone(row: Item) -> Tombstone:
+    return Tombstone(
+        friend_id=_text(row["friend_id"]),
+        uid=_text(row["uid"]),
+        cluster=_text(row["cluster"]),
+        created_at=_text(row["created_at"]),
+        deleted_at=_text(row["deleted_at"]),
     )
 
 

@@ -7,8 +7,11 @@ API server and one inline credential is understood here; anything else is refuse
 import base64
 import binascii
 import ipaddress
+import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -30,6 +33,7 @@ _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-]+)*/?")
 # The last label must hold a letter, or the resolver may take the whole for a number.
 _HOST: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z](?:[a-z0-9-]*[a-z0-9])?")
 _LONGEST_HOST: Final = 253
+_JWT_PARTS: Final = 3
 # EC2's metadata service over IPv6 lies in a private range: docs.aws.amazon.com, "Instance
 # metadata".
 _METADATA: Final = tuple(
@@ -37,18 +41,38 @@ _METADATA: Final = tuple(
 )
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/32")
 
+_FORBIDDEN_ADDRESS: Final = "is at a loopback, link-local or metadata address"
+
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, repr=False)
 class ClusterAccess:
-    """One API server and one credential: a token, or a client certificate with its key."""
+    """One API server and one credential: a token, or a client certificate with its key.
+
+    Without ca_pem, the system's authorities vouch for the server.
+    """
 
     server: str
-    ca_pem: str
+    ca_pem: str | None
     token: str | None = None
     client_certificate_pem: bytes | None = None
     client_key_pem: bytes | None = None
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When the token ends, if it says so: service accounts' tokens do.
+
+        The token is not verified, which is the API server's to do. Source: RFC 7519, 4.1.4 "exp".
+        """
+        parts = (self.token or "").split(".")
+        if len(parts) != _JWT_PARTS:
+            return None
+        try:
+            ends = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))["exp"]
+            return None if isinstance(ends, bool) else datetime.fromtimestamp(ends, UTC)
+        except (ValueError, LookupError, TypeError, OverflowError, OSError, RecursionError):
+            return None
 
 
 class _Refused(Exception):
@@ -133,7 +157,7 @@ def _read(config: dict[str, Any], *, allow_loopback: bool) -> ClusterAccess:
         msg = "its current context, cluster and user do not name each other"
         raise _Refused(msg)
     server = _server(cluster.get("server"), allow_loopback=allow_loopback)
-    ca_pem = _decode(cluster, "certificate-authority-data").decode("ascii", "replace")
+    ca_pem = _authority(cluster)
     if user.keys() == _TOKEN_KEYS:
         token = user["token"]
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
@@ -174,10 +198,45 @@ def _mapping(value: object, what: str, known: frozenset[str]) -> dict[str, Any]:
     return value
 
 
+def _authority(cluster: dict[str, Any]) -> str | None:
+    """Return the authority's certificates, which OpenSSL has read; None where there are none."""
+    key = "certificate-authority-data"
+    if key not in cluster:
+        return None
+    # What stands around the certificates in PEM is no part of them.
+    pem = _decode(cluster, key).decode("ascii", "ignore")
+    if fault := _authority_fault(pem):
+        msg = f"{key} {fault}"
+        raise _Refused(msg)
+    return pem
+
+
+def _authority_fault(pem: str) -> str | None:
+    if not pem.strip():
+        return "is empty: give the authority's certificate, or leave it out for a public one"
+    if "PRIVATE KEY-----" in pem:
+        return "holds a private key: give the authority's certificate, and nothing else"
+    try:
+        SSLContext(PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (OSError, ValueError):
+        if _is_encoded_pem(pem):
+            return "is encoded twice: encode the PEM file in base64 once"
+        return "is not a certificate in PEM, encoded in base64 once"
+    return None
+
+
+def _is_encoded_pem(text: str) -> bool:
+    try:
+        return b"-----BEGIN " in base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        return False
+
+
 def _decode(holder: dict[str, Any], key: str) -> bytes:
     try:
-        return base64.b64decode(holder[key], validate=True)
-    except (KeyError, TypeError, binascii.Error, ValueError):
+        # A YAML block scalar, and most tools' output, is broken into lines.
+        return base64.b64decode("".join(holder[key].split()), validate=True)
+    except (AttributeError, KeyError, TypeError, binascii.Error, ValueError):
         msg = f"{key} is missing or is not base64"
         raise _Refused(msg) from None
 
@@ -186,8 +245,8 @@ def _server(server: object, *, allow_loopback: bool) -> str:
     if not isinstance(server, str) or not _is_plain_https(server):
         msg = "its server is not a plain https URL"
         raise _Refused(msg)
-    if not _is_allowed_host(urlsplit(server).hostname or "", allow_loopback=allow_loopback):
-        msg = "its server is at a loopback, link-local or metadata address"
+    if fault := _host_fault(urlsplit(server).hostname or "", allow_loopback=allow_loopback):
+        msg = f"its server {fault}"
         raise _Refused(msg)
     return server.rstrip("/")
 
@@ -203,11 +262,27 @@ def _is_plain_https(url: str) -> bool:
     return url.isascii() and not any(char in url for char in "@?#\\ \t\r\n%")
 
 
-def _is_allowed_host(host: str, *, allow_loopback: bool) -> bool:
+def _host_fault(host: str, *, allow_loopback: bool) -> str | None:
+    """Return why no API server may be at this host, or None."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        if host == "localhost" or host.endswith(".localhost"):
-            return allow_loopback
-        return len(host) <= _LONGEST_HOST and _HOST.fullmatch(host) is not None
-    return not is_forbidden(address, allow_loopback=allow_loopback)
+        return _name_fault(host, allow_loopback=allow_loopback)
+    if is_forbidden(address, allow_loopback=allow_loopback):
+        return _FORBIDDEN_ADDRESS
+    return None
+
+
+def _name_fault(name: str, *, allow_loopback: bool) -> str | None:
+    if name.endswith("."):
+        return "has a host name that ends in a dot: leave that dot out"
+    if name == "localhost" or name.endswith(".localhost"):
+        return None if allow_loopback else _FORBIDDEN_ADDRESS
+    if len(name) > _LONGEST_HOST:
+        return f"has neither an address nor a host name of at most {_LONGEST_HOST} characters"
+    if not _HOST.fullmatch(name):
+        return (
+            "has neither an address in its usual spelling nor a host name: letters, digits, dashes "
+            "and dots, and a last label that starts with a letter"
+        )
+    return None

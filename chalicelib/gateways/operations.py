@@ -2,15 +2,19 @@
 
 pk                 sk                     what
 OPERATIONS#alice   19a2b3c4d5e-00000007   an operation; expires 30 days after it was accepted
-FRIEND#alice       PROFILE                accepted, finished, ran_at, lease_owner, lease_until
+MANIFESTS#alice    19a2b3c4d5e-00000007   its manifests, compressed; written once, with it
+FRIEND#alice       PROFILE                accepted, finished, ran_at, dispatched_at, lease_owner,
+                                          lease_until, and unfinished_7: its date, until it is over
+TOMBSTONE#<uid>    FRIEND                 a friend who was deleted, and when; kept for good
 
 The friend's row changes without a new version here: an operation is no change of the friend.
-Manifests are kept compressed: what a write costs grows with the size of its item.
+Manifests are apart: what a write costs grows with its item, and an operation's is written often.
 """
 
 import json
 import logging
 import zlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -35,15 +39,22 @@ from chalicelib.gateways.dynamodb import (
     identity_pk,
     to_friend,
     to_queue,
+    unfinished_field,
 )
+from chalicelib.gateways.friend_counts import count_down
 from chalicelib.gateways.table import ConditionFailed, Item, Table, to_item
 from chalicelib.ports import Claim, LeaseLost, StaleVersion
 
+# What the version before had wait for a rollout, it listed in the index by this.
 ALL_WATCHED: Final = "WATCHED"
+ALL_TOMBSTONES: Final = "TOMBSTONES"
+TOMBSTONE_PREFIX: Final = "TOMBSTONE#"
+TOMBSTONE: Final = "FRIEND"
 _PREFIX: Final = "OPERATIONS#"
+_MANIFESTS_PREFIX: Final = "MANIFESTS#"
 _UNREADABLE: Final = (
-    "What is recorded of this operation cannot be read, so it was given up. Apply again what it "
-    "was to apply."
+    "What is recorded of this operation cannot be read, so it was given up. Send again what it "
+    "was to do."
 )
 # DynamoDB takes 100 in one transaction.
 _MOST_AT_ONCE: Final = 100
@@ -52,6 +63,7 @@ _KEPT: Final = timedelta(days=30)
 _LONG_AGO: Final = "1970-01-01T00:00:00.000000Z"
 _IS_OURS: Final = "lease_owner = :owner"
 _NOT_OVER: Final = "uid = :uid AND attribute_not_exists(finished_at)"
+_IS_WAITING: Final = f"{_NOT_OVER} AND attribute_exists(applied_at)"
 
 
 _log = logging.getLogger(__name__)
@@ -67,7 +79,10 @@ class DynamoOperationStore:
     def accept(self, queue: Queue, operation: Operation, lease: Lease | None) -> None:
         """See OperationStore."""
         when = "uid = :uid AND phase <> :deleting AND accepted = :accepted AND finished = :finished"
-        sets: Item = {"accepted": operation.sequence}
+        sets: Item = {
+            "accepted": operation.sequence,
+            unfinished_field(operation.sequence): operation.created_at,
+        }
         also = ""
         if operation.type is OperationType.DELETE:
             sets["phase"], also = Phase.DELETING, "version = version + :one"
@@ -86,7 +101,10 @@ class DynamoOperationStore:
         row = self._table.update_action(
             friend_pk(operation.friend_id), PROFILE, when=when, values=values, sets=sets, also=also
         )
-        if self._table.transact([row, self._table.put_new_action(item)]):
+        actions = [row, self._table.put_new_action(item)]
+        if operation.type is not OperationType.DELETE:
+            actions.append(self._table.put_action(_manifests_item(operation)))
+        if self._table.transact(actions):
             raise StaleVersion
 
     def claim(self, friend_id: str, lease: Lease, now: float) -> Claim:
@@ -129,9 +147,14 @@ class DynamoOperationStore:
             also="attempts = attempts + :one",
         )
         try:
-            return _to_operation(self._table.update(begin))
+            item = self._table.update(begin)
         except ConditionFailed:
             return None
+        # The version before kept them in the operation's own item.
+        if item.get("type") != OperationType.DELETE and "manifests" not in item:
+            apart = self._table.get(f"{_MANIFESTS_PREFIX}{friend.id}", item["sk"])
+            item["manifests"] = (apart or {}).get("manifests")
+        return _to_operation(item)
 
     def checkpoint(
         self, operation: Operation, position: int, result: JsonObject, owner: str
@@ -163,14 +186,16 @@ class DynamoOperationStore:
         done = [] if operation is None else [self._done(operation, owner)]
         ran_at = operation and (operation.applied_at or operation.finished_at)
         change = {"finished": sequence, **({"ran_at": ran_at} if ran_at else {})}
-        last = self._move_on(friend, change, owner, is_last=True, keep=False)
+        is_over = operation is None or not operation.is_watched
+        move_on = partial(self._move_on, friend, change, owner, is_over=is_over)
+        last = move_on(is_last=True, keep=False)
         obstacles = self._table.transact([last, *done])
         if not obstacles:
             return False
         row = obstacles[0]
         if not row or row.get("lease_owner") != owner or row["finished"] >= sequence:
             raise LeaseLost
-        onward = self._move_on(friend, change, owner, is_last=False, keep=keep)
+        onward = move_on(is_last=False, keep=keep)
         if self._table.transact([onward, *done]):
             raise LeaseLost
         return True
@@ -179,7 +204,8 @@ class DynamoOperationStore:
         """See OperationStore.
 
         What belongs to the friend goes first, claims on platform ids included, and the row last: so
-        long as it is there, the deletion can be taken up again.
+        long as it is there, the deletion can be taken up again. The tombstone is written in the
+        row's own transaction, so that a friend is recorded or proved to be deleted at any moment.
         """
         items = self._table.query(
             KeyConditionExpression="pk = :pk",
@@ -188,37 +214,108 @@ class DynamoOperationStore:
         )
         row = next((each for each in items if each["sk"] == PROFILE), {})
         if row.get("uid") == friend.uid and row.get("lease_owner") == owner:
-            rest = [each["sk"] for each in items if each["sk"] != PROFILE]
+            rest = [each for each in items if each["sk"] != PROFILE and "uid" in each]
             for start in range(0, len(rest), _MOST_AT_ONCE):
-                chunk = rest[start : start + _MOST_AT_ONCE]
-                # The id may be registered anew, if this runner was frozen meanwhile.
-                is_ours, values = "attribute_not_exists(pk) OR uid = :uid", {":uid": friend.uid}
-                drop = partial(self._table.delete_action, row["pk"], when=is_ours, values=values)
-                self._table.transact([drop(sk) for sk in chunk])
+                drops = map(self._drop_as_read, rest[start : start + _MOST_AT_ONCE])
+                if self._table.transact([*drops]):
+                    # The id was registered anew: this runner was frozen meanwhile.
+                    raise LeaseLost
             for identity in identities_of(to_friend(row).contact):
                 # A claim that is another's by now stays.
                 self._table.transact([self._give_up(identity, friend)])
-            if not self._table.transact(
-                [self._forget(friend, owner), self._done(operation, owner)]
-            ):
+            end = [
+                self._forget(friend, owner),
+                self._done(operation, owner),
+                self._bury(friend, operation),
+            ]
+            end += count_down(self._table, friend, operation.finished_at or operation.created_at)
+            if not self._table.transact(end):
                 return
         found = self.find(friend, operation.id)
         if found is None or not found.status.is_final:
             raise LeaseLost
 
-    def record(self, operation: Operation, owner: str | None = None) -> bool:
+    def record(self, operation: Operation, owner: str) -> bool:
         """See OperationStore."""
-        when = f"{_NOT_OVER} AND {_IS_OURS if owner else 'attribute_exists(applied_at)'}"
         record = self._table.update_action(
             _pk(operation.friend_id),
             operation.id,
-            when=when,
-            values={":uid": operation.uid, **({":owner": owner} if owner else {})},
+            when=f"{_NOT_OVER} AND {_IS_OURS}",
+            values={":uid": operation.uid, ":owner": owner},
             sets=_progress(operation),
-            remove=("list_pk", "list_sk") if operation.status.is_final else (),
         )
         try:
             self._table.update(record)
+        except ConditionFailed:
+            return False
+        return True
+
+    def postpone(self, operation: Operation, owner: str) -> None:
+        """See OperationStore."""
+        postpone = self._table.update_action(
+            _pk(operation.friend_id),
+            operation.id,
+            when=_IS_OURS,
+            values={":owner": owner},
+            sets={"attempts": 0},
+        )
+        try:
+            self._table.update(postpone)
+        except ConditionFailed as error:
+            raise LeaseLost from error
+
+    def claim_check(self, operation: Operation, at: str, before: str) -> Operation | None:
+        """See OperationStore."""
+        claim = self._table.update_action(
+            _pk(operation.friend_id),
+            operation.id,
+            when=f"{_IS_WAITING} AND (attribute_not_exists(judged_at) OR judged_at <= :before)",
+            values={":uid": operation.uid, ":before": before},
+            sets={"judged_at": at},
+        )
+        try:
+            return _to_operation(self._table.update(claim))
+        except ConditionFailed:
+            return None
+
+    def record_check(self, friend: Friend, operation: Operation) -> bool:
+        """See OperationStore."""
+        # What the version before left in the index goes out of it when it is over.
+        gone = ["list_pk", "list_sk"] if operation.status.is_final else []
+        record = self._table.update_action(
+            _pk(operation.friend_id),
+            operation.id,
+            when=_IS_WAITING,
+            values={":uid": operation.uid},
+            sets=_progress(operation),
+            remove=[*gone, *(["failing_since"] if operation.failing_since is None else [])],
+        )
+        actions = [record]
+        if operation.status.is_final:
+            actions.append(self._no_longer_unfinished(friend, operation.sequence))
+        obstacles = self._table.transact(actions)
+        if obstacles and obstacles[0] is None:
+            # Only the friend's row stands in the way: it is gone, or another registration's.
+            obstacles = self._table.transact([record])
+        return not obstacles
+
+    def forget_unfinished(self, friend: Friend, sequence: int) -> None:
+        """See OperationStore."""
+        self._table.transact([self._no_longer_unfinished(friend, sequence)])
+
+    def claim_dispatch(self, friend: Friend, at: str, before: str, now: float) -> bool:
+        """See OperationStore."""
+        claim = self._table.update_action(
+            friend_pk(friend.id),
+            PROFILE,
+            when="uid = :uid AND finished < accepted"
+            " AND (attribute_not_exists(lease_until) OR lease_until <= :now)"
+            " AND (attribute_not_exists(dispatched_at) OR dispatched_at <= :before)",
+            values={":uid": friend.uid, ":now": int(now), ":before": before},
+            sets={"dispatched_at": at},
+        )
+        try:
+            self._table.update(claim)
         except ConditionFailed:
             return False
         return True
@@ -253,6 +350,14 @@ class DynamoOperationStore:
         )
         return [_to_operation(each) for each in items if each.get("uid") == friend.uid]
 
+    def _drop_as_read(self, row: Item) -> Item:
+        """Return the action that deletes a row if it is of the registration that it was read of.
+
+        That may be one before this friend's, which left it.
+        """
+        is_as_read, values = "attribute_not_exists(pk) OR uid = :uid", {":uid": row["uid"]}
+        return self._table.delete_action(row["pk"], row["sk"], when=is_as_read, values=values)
+
     def _give_up(self, identity: Identity, friend: Friend) -> Item:
         return self._table.delete_action(
             identity_pk(identity), CLAIM, when="uid = :uid", values={":uid": friend.uid}
@@ -266,6 +371,25 @@ class DynamoOperationStore:
             values={":uid": friend.uid, ":owner": owner},
         )
 
+    def _bury(self, friend: Friend, operation: Operation) -> Item:
+        """Return the action that records for good that this registration was deleted."""
+        # An update makes the item where there is none; a repeat finds its own.
+        return self._table.update_action(
+            f"{TOMBSTONE_PREFIX}{friend.uid}",
+            TOMBSTONE,
+            when="attribute_not_exists(pk) OR uid = :uid",
+            values={":uid": friend.uid},
+            sets={
+                "list_pk": ALL_TOMBSTONES,
+                "list_sk": f"{friend.id}#{friend.uid}",
+                "friend_id": friend.id,
+                "uid": friend.uid,
+                "cluster": friend.cluster,
+                "created_at": friend.created_at,
+                "deleted_at": operation.finished_at,
+            },
+        )
+
     def _done(self, operation: Operation, owner: str) -> Item:
         return self._table.update_action(
             _pk(operation.friend_id),
@@ -275,8 +399,17 @@ class DynamoOperationStore:
             sets=_progress(operation),
         )
 
-    def _move_on(
-        self, friend: Friend, change: Item, owner: str, *, is_last: bool, keep: bool
+    def _no_longer_unfinished(self, friend: Friend, sequence: int) -> Item:
+        return self._table.update_action(
+            friend_pk(friend.id),
+            PROFILE,
+            when="uid = :uid",
+            values={":uid": friend.uid},
+            remove=[unfinished_field(sequence)],
+        )
+
+    def _move_on(  # noqa: PLR0913 - each says one thing of the step
+        self, friend: Friend, change: Item, owner: str, *, is_over: bool, is_last: bool, keep: bool
     ) -> Item:
         """Return the action that moves the line past a number, if that is the last one or not."""
         sequence = change["finished"]
@@ -291,7 +424,10 @@ class DynamoOperationStore:
             when=when,
             values=values,
             sets=change,
-            remove=() if keep else ("lease_owner", "lease_until"),
+            remove=[
+                *([unfinished_field(sequence)] if is_over else []),
+                *([] if keep else ["lease_owner", "lease_until"]),
+            ],
         )
 
     def _change_row(self, friend: Friend, owner: str, **change: Any) -> None:  # noqa: ANN401 - as update_action takes it
@@ -316,17 +452,13 @@ def _pk(friend_id: str) -> str:
 def _progress(operation: Operation) -> Item:
     """Return what changes of an operation while it runs."""
     progress: Item = {"status": operation.status, "results": list(operation.results)}
-    if operation.is_watched:
-        progress |= {
-            "list_pk": ALL_WATCHED,
-            "list_sk": f"{operation.friend_id}#{operation.id}",
-        }
     later = {
         "applied_at": operation.applied_at,
         "finished_at": operation.finished_at,
         "error": operation.error,
         "code": operation.code,
         "given_up": operation.given_up or None,
+        "failing_since": operation.failing_since,
         "expires_at": _expires_at(operation),
     }
     return progress | {name: value for name, value in later.items() if value is not None}
@@ -340,8 +472,18 @@ def _expires_at(operation: Operation) -> int | None:
     return int((datetime.fromisoformat(kept_from) + _KEPT).timestamp())
 
 
-def _operation_item(operation: Operation, *, owner: str | None) -> Item:
+def _manifests_item(operation: Operation) -> Item:
     manifests = json.dumps(operation.manifests, separators=(",", ":")).encode()
+    return {
+        "pk": f"{_MANIFESTS_PREFIX}{operation.friend_id}",
+        "sk": operation.id,
+        "uid": operation.uid,
+        "manifests": zlib.compress(manifests),
+        "expires_at": _expires_at(operation),
+    }
+
+
+def _operation_item(operation: Operation, *, owner: str | None) -> Item:
     item: Item = {
         "pk": _pk(operation.friend_id),
         "sk": operation.id,
@@ -349,12 +491,12 @@ def _operation_item(operation: Operation, *, owner: str | None) -> Item:
         "uid": operation.uid,
         "sequence": operation.sequence,
         "type": operation.type,
-        "manifests": zlib.compress(manifests),
         "wait": operation.wait,
         "created_at": operation.created_at,
         "requested_by": operation.requested_by,
         "request": operation.request,
         "attempts": operation.attempts,
+        **({"force": True} if operation.force else {}),
         **_progress(operation),
     }
     return item if owner is None else item | {"lease_owner": owner}
@@ -387,13 +529,14 @@ def _stand_in(item: Item) -> Operation:
         moment_of(created_at)
     except DAMAGE:
         created_at = _LONG_AGO
-    is_deletion, finished_at = item.get("type") == OperationType.DELETE, item.get("finished_at")
+    known = [each for each in OperationType if each == item.get("type")]
+    is_deletion, finished_at = OperationType.DELETE in known, item.get("finished_at")
     return Operation(
         id=item["sk"],
         friend_id=item["pk"].removeprefix(_PREFIX),
         uid=item["uid"],
-        sequence=0,
-        type=OperationType.DELETE if is_deletion else OperationType.APPLY,
+        sequence=_sequence_in(item["sk"]),
+        type=known[0] if known else OperationType.APPLY,
         status=OperationStatus.RUNNING if is_deletion else OperationStatus.FAILED,
         manifests=(),
         results=(None,) * len(DeletionStep) if is_deletion else (),
@@ -407,8 +550,17 @@ def _stand_in(item: Item) -> Operation:
     )
 
 
+def _sequence_in(identifier: str) -> int:
+    _, _, number = identifier.rpartition("-")
+    return int(number) if number.isdecimal() else 0
+
+
 def _read(item: Item) -> Operation:
     moment_of(item["created_at"])
+    results = tuple(map(_to_result, item["results"]))
+    manifests = _to_manifests(item["manifests"]) if "manifests" in item else ()
+    if "manifests" in item and item["type"] != OperationType.DELETE:
+        _require_pairs(manifests, results)
     return Operation(
         id=item["sk"],
         friend_id=item["friend_id"],
@@ -416,11 +568,12 @@ def _read(item: Item) -> Operation:
         sequence=int(item["sequence"]),
         type=OperationType(item["type"]),
         status=OperationStatus(item["status"]),
-        manifests=tuple(json.loads(zlib.decompress(bytes(item["manifests"])))),
-        results=tuple(map(_to_result, item["results"])),
+        manifests=manifests,
+        results=results,
         wait=item["wait"],
         created_at=item["created_at"],
         requested_by=item["requested_by"],
+        force=item.get("force") is True,
         request=item["request"],
         attempts=int(item["attempts"]),
         applied_at=item.get("applied_at"),
@@ -428,4 +581,19 @@ def _read(item: Item) -> Operation:
         error=item.get("error"),
         code=item.get("code"),
         given_up=item.get("given_up") is True,
+        judged_at=item.get("judged_at"),
+        failing_since=item.get("failing_since"),
     )
+
+
+def _to_manifests(value: object) -> tuple[JsonObject, ...]:
+    if not isinstance(value, bytes):
+        msg = "An operation's manifests are bytes."
+        raise TypeError(msg)
+    return tuple(json.loads(zlib.decompress(value)))
+
+
+def _require_pairs(manifests: Sequence[object], results: Sequence[object]) -> None:
+    if len(manifests) != len(results):
+        msg = "An operation has a result for each manifest."
+        raise ValueError(msg)

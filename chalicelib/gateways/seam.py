@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-_READS: Final = ("get_", "head_", "list_", "query")
+_READS: Final = ("batch_get_", "get_", "head_", "list_", "query")
 
 
 @dataclass(frozen=True)

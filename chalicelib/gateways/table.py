@@ -18,6 +18,7 @@ Item = dict[str, Any]
 
 _SERVICE: Final = "DynamoDB"
 _TRANSACTION_TRIES: Final = 4
+_BATCH_TRIES: Final = 4
 # The reasons for which a transaction may be cancelled and the next step is ours to decide.
 _DECIDABLE: Final = frozenset({"None", "ConditionalCheckFailed", "TransactionConflict"})
 _THROTTLED: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
@@ -47,6 +48,23 @@ class Table:
                 TableName=self._name, Key=to_item({"pk": pk, "sk": sk}), ConsistentRead=True
             )
         return from_item(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, keys: Sequence[tuple[str, str]]) -> list[Item]:
+        """Return those of up to 100 items that there are, in no order, by consistent reads."""
+        items: list[Item] = []
+        left: Any = {self._name: {"Keys": list(map(_key, keys)), "ConsistentRead": True}}
+        for attempt in range(_BATCH_TRIES if keys else 0):
+            with aws_errors(_SERVICE):
+                answer = self._aws.dynamodb.batch_get_item(RequestItems=left)
+            items += [from_item(item) for item in answer["Responses"].get(self._name, ())]
+            left = answer.get("UnprocessedKeys")
+            if not left:
+                return items
+            # DynamoDB gives back what it is too busy for, and what exceeds its 16 MB.
+            time.sleep(backoff_seconds(attempt, first_seconds=0.05))
+        if left and keys:
+            raise _busy()
+        return items
 
     def query(self, *, most: int | None = None, **query: Any) -> list[Item]:  # noqa: ANN401 - botocore's own arguments
         """Return the query's items, page after page, up to most of them."""
@@ -119,18 +137,20 @@ class Table:
             }
         }
 
-    def delete_action(
-        self, pk: str, sk: str, *, when: str = "", values: Item | None = None
-    ) -> Item:
-        """Return the action that deletes an item, if it is there, or when a condition holds."""
-        delete: Item = {"TableName": self._name, "Key": to_item({"pk": pk, "sk": sk})}
-        if when:
-            delete |= {
+    def delete_action(self, pk: str, sk: str, *, when: str, values: Item) -> Item:
+        """Return the action that deletes an item when a condition holds.
+
+        There is none without: whose the item is has to be part of the delete itself.
+        """
+        return {
+            "Delete": {
+                "TableName": self._name,
+                "Key": to_item({"pk": pk, "sk": sk}),
                 "ConditionExpression": when,
-                "ExpressionAttributeValues": to_item(values or {}),
+                "ExpressionAttributeValues": to_item(values),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
-        return {"Delete": delete}
+        }
 
     def update_action(  # noqa: PLR0913 - the parts of DynamoDB's own expression
         self,
@@ -180,6 +200,11 @@ class Table:
                     raise
                 return reasons
         return ()
+
+
+def _key(key: tuple[str, str]) -> Item:
+    pk, sk = key
+    return to_item({"pk": pk, "sk": sk})
 
 
 def to_item(values: Mapping[str, Any]) -> Item:

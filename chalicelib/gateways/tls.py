@@ -5,7 +5,14 @@ import tempfile
 import time
 import zlib
 from pathlib import Path
-from ssl import CERT_REQUIRED, SSLContext
+from ssl import (
+    CERT_REQUIRED,
+    VERIFY_X509_PARTIAL_CHAIN,
+    VERIFY_X509_TRUSTED_FIRST,
+    SSLCertVerificationError,
+    SSLContext,
+    SSLError,
+)
 from typing import Final
 
 from urllib3 import HTTPSConnectionPool, PoolManager
@@ -23,6 +30,33 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 _MOST_SECONDS: Final = 10.0
 # What zlib calls the format with gzip's header.
 _GZIP: Final = 16 + zlib.MAX_WBITS
+# The same on every Python, and as kubectl verifies: whatever the kubeconfig names is trusted, be it
+# the root or not. Without VERIFY_X509_STRICT, which Python sets from 3.13 on: it refuses
+# authorities without key identifiers, such as EKS makes. The chain, its dates and the host name are
+# verified all the same.
+_VERIFY_FLAGS: Final = VERIFY_X509_TRUSTED_FIRST | VERIFY_X509_PARTIAL_CHAIN
+# OpenSSL's codes. Source: openssl-verification-options(1), x509_vfy.h.
+_OTHER_NAME: Final = (
+    "is for other names than the server's. Ask an admin to have it name the server's address (k3s: "
+    "--tls-san), or to store a kubeconfig with an address that it names."
+)
+_UNKNOWN_AUTHORITY: Final = (
+    "is by an authority that its kubeconfig does not name. Ask an admin to store a kubeconfig with "
+    "that authority's certificate."
+)
+_CERTIFICATE_FAULTS: Final = {
+    9: "is not valid yet. Ask an admin to look at its dates, and at the clock of the server.",
+    10: "has expired, or its authority's has. Ask an admin to renew it.",
+    18: "is self-signed, and not the one in its kubeconfig. Ask an admin to store that one.",
+    19: _UNKNOWN_AUTHORITY,
+    20: _UNKNOWN_AUTHORITY,
+    21: _UNKNOWN_AUTHORITY,
+    62: _OTHER_NAME,
+    64: _OTHER_NAME,
+}
+_OTHER_CERTIFICATE_FAULT: Final = (
+    "does not pass verification. Ask an admin to look at it: openssl s_client shows why."
+)
 
 
 class BoundedResponse(HTTPResponse):
@@ -109,9 +143,13 @@ def build_pool(access: ClusterAccess, *, allow_loopback: bool) -> PoolManager:
 
 def _build_context(access: ClusterAccess) -> SSLContext:
     context = create_urllib3_context(cert_reqs=CERT_REQUIRED)
+    context.verify_flags = _VERIFY_FLAGS
     context.check_hostname = True
     try:
-        context.load_verify_locations(cadata=access.ca_pem)
+        if access.ca_pem is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(cadata=access.ca_pem)
         if access.client_certificate_pem is not None:
             _load_client_certificate(context, access)
     except (OSError, TypeError, ValueError):
@@ -120,6 +158,21 @@ def _build_context(access: ClusterAccess) -> SSLContext:
         )
         raise UpstreamFailed(msg, code="cluster_misconfigured") from None
     return context
+
+
+def explain_certificate(error: BaseException) -> UpstreamFailed | None:
+    """Return our error where a connection failed because of the server's certificate, or None.
+
+    Trying again cannot help: what is wrong stands in the certificate, or in the kubeconfig.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, SSLCertVerificationError):
+        cause = next((each for each in cause.args if isinstance(each, SSLError)), cause.__context__)
+    if cause is None:
+        return None
+    fault = _CERTIFICATE_FAULTS.get(cause.verify_code, _OTHER_CERTIFICATE_FAULT)
+    msg = f"The cluster's certificate {fault}"
+    return UpstreamFailed(msg, code="cluster_misconfigured")
 
 
 def _load_client_certificate(context: SSLContext, access: ClusterAccess) -> None:

@@ -8,7 +8,7 @@ newer one, and what an earlier friend of the same id left behind is always repla
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from chalicelib.domain.errors import UpstreamUnreachable
 from chalicelib.domain.model import Friend, JsonObject
 from chalicelib.gateways.aws import AwsClients, aws_errors, error_code
-from chalicelib.ports import StoredProfile
+from chalicelib.ports import ProfileFate, StoredProfile
 
 _SERVICE: Final = "S3"
 _PREFIX: Final = "friends/"
@@ -91,17 +91,22 @@ class S3Workspace:
                 return
         raise _busy()
 
-    def drop_profile(self, stored: StoredProfile, *, dry_run: bool = False) -> bool:
+    def drop_profile(
+        self, stored: StoredProfile, registrations: Collection[str], *, dry_run: bool = False
+    ) -> ProfileFate:
         """See Workspace."""
         key = _key_of(stored.friend_id)
         found = self._head(key)
         if found is None or found["ETag"].strip('"') != stored.digest:
-            return True
-        if not _revision_in(found):
-            return False
-        if not dry_run:
-            self._try_delete(key, found["ETag"])
-        return True
+            return ProfileFate.GONE
+        revision = _revision_in(found)
+        if not revision:
+            return ProfileFate.NOT_OURS
+        if _registration_of(revision) not in registrations:
+            return ProfileFate.UNPROVED
+        if dry_run or self._try_delete(key, found["ETag"]):
+            return ProfileFate.DELETED
+        return ProfileFate.GONE
 
     def _try_delete(self, key: str, etag: str) -> bool:
         # Source: "How to perform conditional deletes" in the Amazon S3 User Guide.

@@ -98,6 +98,16 @@ IF_MATCH: Final = Parameter[frozenset[str] | None](
     _tags_in,
     None,
 )
+# A cache's own word, not a client's wish: what is no tag matches nothing.
+IF_NONE_MATCH: Final = Parameter[frozenset[str]](
+    "If-None-Match",
+    Place.HEADER,
+    Rule(lambda _: None, {"type": "string"}),
+    "The ETag of the answer that the caller has: 304 while it still stands.",
+    _tags_in,
+    frozenset(),
+    joined=True,
+)
 RESPOND_ASYNC: Final = "respond-async"
 PREFER: Final = Parameter[frozenset[str]](
     "Prefer",

@@ -44,6 +44,8 @@ def error_answer(error: ApiError, request_id: str) -> Answer:
         headers["WWW-Authenticate"] = "Bearer"
     body = error_body(error.message, error.code, request_id)
     body["details"] = [_detail(fault) for fault in error.faults[:_MOST_DETAILS]]
+    if isinstance(error, errors.ManifestsRefused):
+        return Answer({**body, "results": list(error.results)}, status_of(error), headers)
     return Answer(body, status_of(error), headers)
 
 

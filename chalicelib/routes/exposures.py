@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from chalicelib.domain.checks import present_checked
 from chalicelib.domain.exposures import EXPOSURE_NAME, ExposeRequest, parse_expose
-from chalicelib.routes.declarations import DRY_RUN, FRIEND_ID, path_text
+from chalicelib.routes.declarations import DRY_RUN, FRIEND_ID, flag, path_text
 from chalicelib.routes.http import Answer, Request
 from chalicelib.routes.idempotency import Attempt, once
 from chalicelib.routes.services import Services
@@ -14,6 +14,11 @@ if TYPE_CHECKING:  # A cold start does not load what only mypy and the descripti
     from chalicelib.domain import shown
 
 NAME: Final = path_text("name", EXPOSURE_NAME, "The exposure's name.")
+CHECK: Final = flag(
+    "check",
+    "Look now whether each works, at most every 30 seconds for a friend; otherwise the answer says "
+    "what was seen last.",
+)
 
 
 def expose(services: Services, request: Request) -> Answer:
@@ -28,9 +33,11 @@ def expose(services: Services, request: Request) -> Answer:
 
 def list_exposures(services: Services, request: Request) -> Answer:
     """GET .../namespace/expose: list what is on the web, and whether it works."""
-    friend_id = request.get(FRIEND_ID)
-    exposed = services.exposures.list_all(request.principal, friend_id, request.deadline)
-    return Answer([present_checked(each.exposure, each.checks) for each in exposed])
+    friend_id, check = request.get(FRIEND_ID), request.get(CHECK)
+    exposures = services.exposures.list_all(
+        request.principal, friend_id, request.deadline, check=check
+    )
+    return Answer([present_checked(each) for each in exposures])
 
 
 def unexpose(services: Services, request: Request) -> Answer:
@@ -55,10 +62,10 @@ def _expose(
     dry_run: bool,  # noqa: FBT001 - bound by position in partial
     _: Attempt,
 ) -> Answer:
-    exposed = services.exposures.expose(
+    exposure = services.exposures.expose(
         request.principal, friend_id, wanted, request.deadline, dry_run=dry_run
     )
-    body: shown.Exposed = {"ok": True, **present_checked(exposed.exposure, exposed.checks)}
+    body: shown.Exposed = {"ok": True, **present_checked(exposure)}
     if dry_run:
         rehearsed: shown.RehearsedExposure = {**body, "dry_run": True}
         return Answer(rehearsed)

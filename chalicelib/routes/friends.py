@@ -47,7 +47,10 @@ def list_friends(services: Services, request: Request) -> Answer:
         return Answer([] if found is None else [present_friend(found)])
     limit = request.get(LIMIT)
     page = services.friends.list_page(
-        request.principal, limit=limit or _MOST_FRIENDS, after=request.get(CURSOR)
+        request.principal,
+        limit=limit or _MOST_FRIENDS,
+        after=request.get(CURSOR),
+        deadline=request.deadline,
     )
     shown = fitting([present_friend(friend) for friend in page.friends])
     after = page.after if len(shown) == len(page.friends) else shown[-1]["id"]
@@ -80,6 +83,12 @@ def update_friend(services: Services, request: Request) -> Answer:
     return _changed(outcome, 200)
 
 
+def list_friendships(services: Services, request: Request) -> Answer:
+    """GET /api/friends/{id}/agents: list what agents are to a friend."""
+    record = services.access.load(request.principal, request.get(FRIEND_ID))
+    return Answer([present_friendship(each) for each in record.friendships])
+
+
 def put_friendship(services: Services, request: Request) -> Answer:
     """PUT /api/friends/{id}/agents/{agent_id}: say what an agent is to a friend."""
     friend_id, agent_id = request.get(FRIEND_ID), request.get(AGENT_ID)
@@ -100,7 +109,7 @@ def _create(services: Services, request: Request, new: NewFriend, attempt: Attem
     outcome = services.friends.register(
         request.principal, new, request=attempt.record, deadline=request.deadline
     )
-    location = {"Location": request.reference_to(f"/api/friends/{outcome.friend.id}")}
+    location = {"Location": f"/api/friends/{outcome.friend.id}"}
     return _changed(outcome, 201, location)
 
 

@@ -72,6 +72,9 @@ def reconcile(reconciler: Reconciler, event: Any, context: Any) -> JsonObject:  
     _log.info("reconciled", extra={"report": report})
     if not asked.dry_run:
         _measure(report, is_whole=asked.is_whole)
+        if asked.is_whole:
+            for cluster, days in reconciler.credentials.days_left():
+                logs.measure({"Cluster": cluster}, CredentialDaysLeft=days)
     return report
 
 
@@ -95,7 +98,12 @@ def _measure(report: JsonObject, *, is_whole: bool) -> None:
         "Refusals": counts["refused"],
     }
     if is_whole:
-        measured |= {"Passes": 1, "FailedPasses": 0, "Friends": report["checked"]}
+        measured |= {
+            "Passes": 1,
+            "FailedPasses": 0,
+            "Friends": report["checked"],
+            "Orphans": report["orphans"],
+        }
         oldest = report.get("oldest_unfinished_operation_seconds")
         if oldest is not None:
             measured["OldestUnfinishedOperationSeconds"] = oldest

@@ -18,6 +18,7 @@ from chalicelib.domain.model import Principal
 from chalicelib.routes.authentication import authenticate
 from chalicelib.routes.errors import error_answer, error_body
 from chalicelib.routes.http import Answer, Request
+from chalicelib.routes.locations import base_path_of, with_base_path
 from chalicelib.routes.parameters import Sent, read_parameters
 from chalicelib.routes.services import Services
 from chalicelib.routes.table import ROUTES, Access, Route
@@ -73,7 +74,9 @@ def handle(
 ) -> Response:
     """Answer one request. Whatever happens, the answer has the contract's shape."""
     started = time.monotonic()
-    request_id = str(event["requestContext"].get("requestId") or uuid.uuid4())
+    told = event["requestContext"]
+    base_path = base_path_of(route.path, told, services.gateway_path)
+    request_id = str(told.get("requestId") or uuid.uuid4())
     logs.request_id.set(request_id)
     caller: Principal | None = None
     try:
@@ -92,8 +95,8 @@ def handle(
             raw_body=_body(event),
             deadline=_deadline(context),
             request_id=request_id,
-            domain_name=str(event["requestContext"].get("domainName") or ""),
-            full_path=str(event["requestContext"].get("path") or ""),
+            domain_name=str(told.get("domainName") or ""),
+            base_path=base_path,
             caller=caller,
         )
         if route.body is None and route.method != "GET":
@@ -108,7 +111,7 @@ def handle(
     headers_out: dict[str, str | list[str]] = {
         **_HEADERS,
         "X-Request-Id": request_id,
-        **answer.headers,
+        **with_base_path(answer.headers, base_path),
     }
     return Response(answer.text(), headers=headers_out, status_code=int(answer.status))
 

@@ -23,10 +23,10 @@ T = TypeVar("T")
 class Request:
     """A request that has passed authentication, if its route asks for it.
 
-    domain_name and full_path are the gateway's word for where it was asked, with the stage or the
-    base path that a custom domain maps; empty where it does not say. values are its route's
-    parameters, checked. The rest is hostile until one of these methods has checked it: path and
-    query as API Gateway decoded them, headers by lower-case name.
+    domain_name is the gateway's word for where it was asked, and base_path for what its URLs have
+    before the API's paths: the stage, or what a custom domain maps. Each is empty where there is
+    none. values are its route's parameters, checked. The rest is hostile until one of these methods
+    has checked it: path and query as API Gateway decoded them, headers by lower-case name.
     """
 
     method: str
@@ -39,7 +39,7 @@ class Request:
     deadline: Deadline
     request_id: str
     domain_name: str = ""
-    full_path: str = ""
+    base_path: str = ""
     caller: Principal | None = None
 
     @property
@@ -50,20 +50,13 @@ class Request:
             raise Unauthenticated(msg)
         return self.caller
 
-    def reference_to(self, path: str) -> str:
-        """Return a URL reference from this request to another path of the API.
-
-        It is relative, so that it resolves rightly behind any stage, base path or domain, none of
-        which the API is told of (RFC 3986, section 5.2).
-        """
-        return "../" * (self.route.count("/") - 1) + path.lstrip("/")
-
     def link_to_next(self, **parameters: str | int) -> str:
         """Return the Link header's value that leads from this page to the next.
 
-        Like reference_to: without a path, it is the path that was asked.
+        Like Location, it is an absolute path (routes/locations).
         """
-        return f'<?{urlencode(parameters)}>; rel="next"'
+        path = f"{self.base_path}{self.route.format(**self.path)}"
+        return f'<{path}?{urlencode(parameters)}>; rel="next"'
 
     def get(self, parameter: Parameter[T]) -> T:
         """Return the value of a parameter that the request's route declares."""
@@ -105,7 +98,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a view gives back: a JSON value, or text with a Content-Type of its own."""
+    """What a view gives back: a JSON value, or text with a Content-Type of its own.
+
+    A Location is one of the API's paths (/api/...); the handler puts the base path before it, so
+    that an answer that is kept leads on wherever its repeat is asked for.
+    """
 
     body: Any
     status: int = 200

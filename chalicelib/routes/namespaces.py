@@ -27,7 +27,6 @@ _DEFAULT_TAIL: Final = 100
 _LONGEST_TAIL: Final = 500
 _PLAIN_TEXT: Final = "text/plain"
 
-DEPLOYMENT: Final = path_text("name", OBJECT_NAME, "The deployment's name.")
 POD: Final = path_text("pod", OBJECT_NAME, "The pod's name.")
 TAIL: Final = whole_number(
     "tail", f"How many lines, from the end: {_DEFAULT_TAIL} if left out, {_LONGEST_TAIL} at most."
@@ -70,21 +69,17 @@ def read_log(services: Services, request: Request) -> Answer:
     friend, wanted = _friend(services, request), _log_request(request)
     log = services.namespaces.read_log(friend, wanted, request.deadline)
     if _wants_text(request):
-        return Answer(log.text, headers={"Content-Type": "text/plain; charset=utf-8"})
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        headers |= {"X-Log-Truncated": "true"} if log.truncated else {}
+        return Answer(log.text, headers=headers)
     body: shown_work.Log = {
         "pod": log.pod,
         "container": log.container,
         "tail": log.tail,
         "logs": log.text,
+        "truncated": log.truncated,
     }
     return Answer(body)
-
-
-def delete_deployment(services: Services, request: Request) -> Answer:
-    """DELETE .../namespace/deployments/{name}: delete it and its pods."""
-    friend = _friend(services, request)
-    services.namespaces.delete_deployment(friend, request.get(DEPLOYMENT), request.deadline)
-    return Answer({"ok": True})
 
 
 def _friend(services: Services, request: Request) -> Friend:

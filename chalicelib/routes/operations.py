@@ -1,12 +1,15 @@
-"""Applies and operations: HTTP in, admission and services/operations, HTTP out."""
+"""Operations, and what becomes one: HTTP in, admission and services/operations, HTTP out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from chalicelib.domain import kinds
 from chalicelib.domain.admission import MOST_MANIFESTS, admit
-from chalicelib.domain.errors import Conflict
+from chalicelib.domain.errors import Conflict, Refused
+from chalicelib.domain.kinds import Kind
 from chalicelib.domain.operations import (
     OPERATION_ID,
     Operation,
@@ -19,6 +22,7 @@ from chalicelib.domain.tiers import DEFAULT_TIER, TIERS
 from chalicelib.routes.declarations import (
     DRY_RUN,
     FRIEND_ID,
+    OBJECT_NAME,
     PREFER,
     RESPOND_ASYNC,
     flag,
@@ -32,12 +36,14 @@ from chalicelib.routes.http import Answer, Request, invalid
 from chalicelib.routes.idempotency import Attempt, once
 from chalicelib.routes.parameters import Parameter, Place
 from chalicelib.routes.services import Services
-from chalicelib.services.operations import ApplyRequest
+from chalicelib.services.operations import ApplyRequest, DeletionRequest
 
 if TYPE_CHECKING:  # A cold start does not load what only mypy and the description read.
     from chalicelib.domain import shown_work
 
 _READY: Final = "ready"
+# What the cluster says of the object itself.
+_OF_THE_OBJECT: Final = frozenset({"cluster_policy", "cluster_refused", "quota_exceeded"})
 _USUAL_PAGE: Final = 20
 _LARGEST_PAGE: Final = 50
 
@@ -48,11 +54,15 @@ WAIT: Final = Parameter[bool](
         lambda text: None if text == _READY else "must be ready, or be left out.",
         {"type": "string", "enum": [_READY]},
     ),
-    "ready: answer 202, and have the operation follow rollouts and Jobs to their end.",
+    "ready: answer 202; the operation is over when rollouts and Jobs are. Read it until then.",
     bool,
     default=False,
 )
 HARDEN: Final = flag("harden", "Fill in what the restricted Pod Security Standard requires.")
+FORCE: Final = flag(
+    "force",
+    "Take over the fields that others (kubectl, say) hold of objects that this API applied before.",
+)
 LIMIT: Final = whole_number(
     "limit", f"The most operations on the page; {_USUAL_PAGE} if left out.", most=_LARGEST_PAGE
 )
@@ -66,6 +76,7 @@ OPERATION: Final = path_text(
     matching(OPERATION_ID, "must be an id that an apply or a deletion has answered with."),
     "The operation's id.",
 )
+DEPLOYMENT: Final = path_text("name", OBJECT_NAME, "The deployment's name.")
 CONFIRM: Final = Parameter[str](
     "confirm",
     Place.QUERY,
@@ -87,12 +98,17 @@ def apply(services: Services, request: Request) -> Answer:
     # Every friend has this tier; admission needs nothing of the row, so it asks nobody.
     tier = TIERS[DEFAULT_TIER]
     manifests = admit(
-        _manifests_in(body), friend_id=friend_id, tier=tier, harden=request.get(HARDEN)
+        _manifests_in(body),
+        friend_id=friend_id,
+        tier=tier,
+        reserved_labels=services.reserved_labels,
+        harden=request.get(HARDEN),
     )
     wanted = ApplyRequest(
         friend_id=friend_id,
         manifests=manifests,
         wait=wait,
+        force=request.get(FORCE),
         respond_async=RESPOND_ASYNC in request.get(PREFER),
     )
     permit = partial(services.access.load, request.principal, friend_id)
@@ -103,7 +119,7 @@ def apply(services: Services, request: Request) -> Answer:
 def get_operation(services: Services, request: Request) -> Answer:
     """GET .../operations/{operation_id}: read how far an operation is."""
     friend_id, identifier = request.get(FRIEND_ID), request.get(OPERATION)
-    operation = services.operations.get(request.principal, friend_id, identifier)
+    operation = services.operations.get(request.principal, friend_id, identifier, request.deadline)
     headers = {} if operation.status.is_final else {"Retry-After": "2"}
     return Answer(present_operation(operation), headers=headers)
 
@@ -130,6 +146,38 @@ def delete_friend(services: Services, request: Request) -> Answer:
     return _as_dry_run(answer) if dry_run else answer
 
 
+def delete_deployment(services: Services, request: Request) -> Answer:
+    """DELETE .../namespace/deployments/{name}: delete it and its pods, in its turn.
+
+    Operations of the friend that were accepted before it run before it. It is 404 at once only
+    where nothing is before it: else its own operation fails with that code.
+    """
+    return _delete_object(services, request, kinds.DEPLOYMENT, request.get(DEPLOYMENT))
+
+
+def _delete_object(services: Services, request: Request, kind: Kind, name: str) -> Answer:
+    respond_async = RESPOND_ASYNC in request.get(PREFER)
+    wanted = DeletionRequest(request.get(FRIEND_ID), kind, name, respond_async)
+    if request.get(DRY_RUN):
+        operation = services.operations.rehearse_deletion(
+            request.principal, wanted, request.deadline
+        )
+        return _as_dry_run(_verb_answer(request, operation))
+    operation = services.operations.delete_object(request.principal, wanted, request.deadline)
+    return _verb_answer(request, operation)
+
+
+def _verb_answer(request: Request, operation: Operation) -> Answer:
+    """Return the answer of an operation on one object, which succeeds or fails as a whole."""
+    if operation.status is OperationStatus.SUCCEEDED:
+        body: shown_work.Accepted = {"ok": True, "operation": present_operation(operation)}
+        return Answer(body)
+    if operation.status is OperationStatus.FAILED:
+        named = Refused if operation.code in _OF_THE_OBJECT else Conflict
+        raise named(operation.error or "", code=operation.code)
+    return _accepted(request, operation)
+
+
 def _apply(services: Services, request: Request, wanted: ApplyRequest, attempt: Attempt) -> Answer:
     asked = wanted.by(attempt.record, is_repeat=attempt.is_repeat)
     operation = services.operations.apply(request.principal, asked, request.deadline)
@@ -154,12 +202,13 @@ def _answer(request: Request, operation: Operation) -> Answer:
         return Answer(body)
     if operation.status is OperationStatus.FAILED:
         return _failure(request, operation, shown)
-    return _accepted(request, operation)
+    answer = _accepted(request, operation)
+    return replace(answer, body=answer.body | {"results": shown["results"]})
 
 
 def _accepted(request: Request, operation: Operation) -> Answer:
     path = operation_path(operation.friend_id, operation.id)
-    headers = {"Location": request.reference_to(path), "Retry-After": "2"}
+    headers = {"Location": path, "Retry-After": "2"}
     if RESPOND_ASYNC in request.get(PREFER):
         headers["Preference-Applied"] = RESPOND_ASYNC
     body: shown_work.Accepted = {"ok": True, "operation": present_operation(operation)}

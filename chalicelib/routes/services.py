@@ -17,7 +17,9 @@ from chalicelib.services.operations import Operations
 class Services:
     """The services and ports that the routes use. now is the current time, UTC.
 
-    requests throttles tokens, by their ids; guesses throttles addresses that send no valid one.
+    gateway_path is what the gateway's URLs have before what its events tell of them (settings).
+    reserved_labels are patterns of the keys that no friend's label may have. requests throttles
+    tokens, by their ids; guesses throttles addresses that send no valid one.
     """
 
     access: Access
@@ -27,6 +29,8 @@ class Services:
     operations: Operations
     tokens: TokenSource
     answers: AnswerStore
+    reserved_labels: tuple[str, ...]
     now: Callable[[], datetime]
     requests: Throttle
     guesses: Throttle
+    gateway_path: str = ""

@@ -85,10 +85,10 @@ def _children(value: object) -> list[object]:
 
 
 def _check_text(text: str) -> None:
-    # API Gateway hands bytes that are not UTF-8 on as U+FFFD: to let that pass would be to store
-    # something that the client never wrote.
-    if "\x00" in text or "\ufffd" in text:
-        raise _malformed("a string holds a NUL or a replacement character (U+FFFD)")
+    # U+FFFD is a character like any other. A gateway that decodes the body may put it where the
+    # client sent bytes that are not UTF-8; who sends such bytes gets them back so.
+    if "\x00" in text:
+        raise _malformed("a string holds a NUL (U+0000)")
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise _malformed("a string holds half of a surrogate pair")
 

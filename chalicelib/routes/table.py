@@ -15,6 +15,7 @@ from chalicelib.routes.declarations import (
     FRIEND_ID,
     IDEMPOTENCY_KEY,
     IF_MATCH,
+    IF_NONE_MATCH,
     PREFER,
 )
 from chalicelib.routes.http import Answer, Request
@@ -62,9 +63,9 @@ _OPERATIONS: Final = f"{_FRIEND}/operations"
 _AGENT: Final = f"{_FRIEND}/agents/{{agent_id}}"
 
 ROUTES: Final = (
-    Route("GET", "/api/health", reference.health, Access.PUBLIC),
-    Route("GET", "/api/openapi.json", reference.openapi, Access.PUBLIC),
-    Route("GET", "/api/docs", reference.docs, Access.PUBLIC),
+    Route("GET", "/api/health", reference.health, Access.PUBLIC, takes=(IF_NONE_MATCH,)),
+    Route("GET", "/api/openapi.json", reference.openapi, Access.PUBLIC, takes=(IF_NONE_MATCH,)),
+    Route("GET", "/api/docs", reference.docs, Access.PUBLIC, takes=(IF_NONE_MATCH,)),
     Route(
         "GET",
         "/api/friends",
@@ -97,6 +98,13 @@ ROUTES: Final = (
         takes=(FRIEND_ID, operations.CONFIRM, DRY_RUN, PREFER),
     ),
     Route(
+        "GET",
+        f"{_FRIEND}/agents",
+        friends.list_friendships,
+        Access.FRIEND,
+        takes=(FRIEND_ID,),
+    ),
+    Route(
         "PUT",
         _AGENT,
         friends.put_friendship,
@@ -119,7 +127,7 @@ ROUTES: Final = (
         operations.apply,
         Access.FRIEND,
         takes=(
-            *(FRIEND_ID, DRY_RUN, operations.HARDEN, operations.WAIT),
+            *(FRIEND_ID, DRY_RUN, operations.HARDEN, operations.WAIT, operations.FORCE),
             *(IDEMPOTENCY_KEY, PREFER),
         ),
         body=MANIFESTS,
@@ -132,7 +140,13 @@ ROUTES: Final = (
         takes=(FRIEND_ID, DRY_RUN, IDEMPOTENCY_KEY),
         body=EXPOSE,
     ),
-    Route("GET", _EXPOSE, exposures.list_exposures, Access.FRIEND, takes=(FRIEND_ID,)),
+    Route(
+        "GET",
+        _EXPOSE,
+        exposures.list_exposures,
+        Access.FRIEND,
+        takes=(FRIEND_ID, exposures.CHECK),
+    ),
     Route(
         "DELETE",
         f"{_EXPOSE}/{{name}}",
@@ -170,8 +184,8 @@ ROUTES: Final = (
     Route(
         "DELETE",
         f"{_NAMESPACE}/deployments/{{name}}",
-        namespaces.delete_deployment,
+        operations.delete_deployment,
         Access.FRIEND,
-        takes=(FRIEND_ID, namespaces.DEPLOYMENT),
+        takes=(FRIEND_ID, operations.DEPLOYMENT, DRY_RUN, PREFER),
     ),
 )

@@ -30,6 +30,10 @@ class Access:
             raise Forbidden(msg, code="relationship_required")
         return record
 
+    def knows_only_its_own(self, principal: Principal) -> bool:
+        """Tell whether the principal reaches only friends that it is active for."""
+        return self.require_relationship and principal.role is Role.AGENT
+
     def permits(self, principal: Principal, status: FriendshipStatus | None) -> bool:
         """Tell whether the principal, having this friendship, may act for the friend."""
         if principal.role is Role.ADMIN:

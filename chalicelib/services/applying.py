@@ -6,19 +6,20 @@ Requests, the worker and dry runs alike run this code. Sending a manifest twice 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeGuard
 
 from chalicelib.domain import kinds
 from chalicelib.domain.errors import (
     ApiError,
+    FieldConflict,
     OutOfTime,
     UpstreamFailed,
     UpstreamUnreachable,
 )
 from chalicelib.domain.kinds import ObjectRef, ref_of
 from chalicelib.domain.model import Friend, JsonObject
-from chalicelib.domain.operations import rank_manifests
-from chalicelib.domain.ownership import namespace_missing, require_ours
+from chalicelib.domain.operations import DELETABLE, rank_manifests
+from chalicelib.domain.ownership import holds_fields, namespace_missing, require_ours
 from chalicelib.domain.plan import Result, says_the_same
 from chalicelib.ports import Applied, Cluster
 from chalicelib.services.concurrency import side_by_side
@@ -27,7 +28,10 @@ Observed = Mapping[ObjectRef, JsonObject]
 
 # So many leave at once; between two such batches the sender may find that its time is over.
 _BATCH: Final = 16
-# What an upstream could not do now, it may do later: the object has no result yet.
+# How often, and for how long in all, an object is sent that the cluster does not take.
+ATTEMPTS: Final = 3
+LONGEST_SECONDS: Final = 10.0
+# What an upstream could not do now, it may do later.
 PASSING: Final = (OutOfTime, UpstreamFailed, UpstreamUnreachable)
 
 
@@ -39,20 +43,24 @@ class Sending:
     """Manifests on their way to one friend's namespace.
 
     next_cluster gives the cluster for the next batch, or None when there is no time for one.
-    keep is called with a position and its result as soon as that is known.
+    keep is called with a position and its result as soon as that is known. force takes over fields
+    that others hold, of objects that this API applied before.
     """
 
+    friend: Friend
     manifests: tuple[JsonObject, ...]
     observed: Observed
     next_cluster: Callable[[], Cluster | None]
     keep: Callable[[int, JsonObject], None]
+    force: bool = False
     dry_run: bool = False
 
     def send(self, results: Sequence[JsonObject | None]) -> list[Found]:
         """Send what has no result yet and return all results, in the manifests' order.
 
-        An object that an upstream could not take now has that error in place of a result, and
-        one that there was no time for has None.
+        An object that the cluster does not take, while it answers otherwise, has failed. Where it
+        does not answer at all, sending ends: an object that was on its way has that error in place
+        of a result, and one that there was no time for has None.
         """
         found: list[Found] = list(results)
         for batch in self._batches(results):
@@ -62,7 +70,34 @@ class Sending:
             sent = side_by_side([partial(self._send_one, cluster, each) for each in batch])
             for position, result in zip(batch, sent, strict=True):
                 found[position] = result
+            errors = {each: error for each in batch if _is_fault(error := found[each])}
+            if errors and (self.dry_run or not self._answers()):
+                # Who tries things out hears what keeps the cluster from judging them.
+                break
+            for position, error in errors.items():
+                found[position] = self._fail(position, error)
         return found
+
+    def _answers(self) -> bool:
+        """Tell whether the cluster answers, now that an object of a batch got no answer or 5xx."""
+        cluster = self.next_cluster()
+        if cluster is None:
+            return False
+        try:
+            cluster.get(ObjectRef(kinds.NAMESPACE, self.friend.namespace))
+        except PASSING:
+            return False
+        return True
+
+    def _fail(self, position: int, error: ApiError) -> JsonObject:
+        failure = {"status": "failed", "error": error.message, "code": error.code}
+        result = self._shown(position) | failure
+        self.keep(position, result)
+        return result
+
+    def _shown(self, position: int) -> JsonObject:
+        ref = ref_of(self.manifests[position])
+        return {"kind": ref.kind.name, "name": ref.name}
 
     def _batches(self, results: Sequence[JsonObject | None]) -> Iterator[list[int]]:
         for rank in rank_manifests(self.manifests):
@@ -72,22 +107,74 @@ class Sending:
 
     def _send_one(self, cluster: Cluster, position: int) -> JsonObject | ApiError:
         manifest = self.manifests[position]
-        ref = ref_of(manifest)
-        shown: JsonObject = {"kind": ref.kind.name, "name": ref.name}
         try:
-            applied = cluster.apply(manifest, force=False, dry_run=self.dry_run)
+            applied = self._apply(cluster, manifest)
         except PASSING as error:
             return error
         except ApiError as error:
-            result = shown | {"status": "failed", "error": error.message, "code": error.code}
-        else:
-            change = _change_of(applied, self.observed.get(ref))
-            result = shown | {"status": "applied", "change": change}
-            generation = applied.manifest["metadata"].get("generation")
-            if isinstance(generation, int):
-                result["generation"] = generation
+            return self._fail(position, error)
+        before = self.observed.get(ref_of(manifest)) or _read_before(cluster, applied)
+        change = _change_of(applied, before)
+        result = self._shown(position) | {"status": "applied", "change": change}
+        generation = applied.manifest["metadata"].get("generation")
+        if isinstance(generation, int):
+            result["generation"] = generation
         self.keep(position, result)
         return result
+
+    def _apply(self, cluster: Cluster, manifest: JsonObject) -> Applied:
+        """Apply the manifest, with force to what that is meant for. Raises as Cluster.apply does.
+
+        An object that another has replaced since it was looked at has another uid, and is refused.
+        """
+        try:
+            return cluster.apply(manifest, force=False, dry_run=self.dry_run)
+        except FieldConflict as conflict:
+            ref = ref_of(manifest)
+            live = cluster.get(ref)
+            if live is None or not holds_fields(live):
+                raise _not_ours(conflict, ref) from None
+            if not self.force:
+                raise _ours(conflict) from None
+            metadata = {**manifest["metadata"], "uid": live["metadata"]["uid"]}
+            forced = {**manifest, "metadata": metadata}
+            return cluster.apply(forced, force=True, dry_run=self.dry_run)
+
+
+def _ours(conflict: FieldConflict) -> FieldConflict:
+    msg = (
+        f"{conflict.message} This API applied the object before, and takes these fields over when "
+        "the apply is sent with ?force=true."
+    )
+    return FieldConflict(msg)
+
+
+def _not_ours(conflict: FieldConflict, ref: ObjectRef) -> FieldConflict:
+    call = f"DELETE /api/friends/<id>/namespace/{ref.kind.plural}/{ref.name}"
+    way = f"Delete it ({call})" if ref.kind in DELETABLE else "Have an admin delete it"
+    msg = (
+        f"{conflict.message} This API holds no field of the object, so it takes none over. "
+        f"{way}, and apply it again."
+    )
+    return FieldConflict(msg)
+
+
+def _read_before(cluster: Cluster, applied: Applied) -> JsonObject | None:
+    """Return an object that seems to be changed as the apply found it; None where nobody knows.
+
+    What was applied stands, whatever comes of this.
+    """
+    if applied.was_created or not applied.was_changed or applied.version_before is None:
+        return None
+    try:
+        return cluster.get_at(ref_of(applied.manifest), applied.version_before)
+    except ApiError:
+        return None
+
+
+def _is_fault(found: Found) -> TypeGuard[ApiError]:
+    """Tell whether this is what a cluster made of an object; for some there was no time."""
+    return isinstance(found, ApiError) and not isinstance(found, OutOfTime)
 
 
 def _change_of(applied: Applied, before: JsonObject | None) -> Result:

@@ -21,11 +21,13 @@ from chalicelib.ports import (
     ExposureStore,
     FriendStore,
     Inventory,
+    OperationStore,
     Workspace,
 )
 from chalicelib.services.attempting import attempt
 from chalicelib.services.provisioning import Provisioner
 from chalicelib.services.publishing import Publisher
+from chalicelib.services.rollout_status import RolloutStatus
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Convergence:
     workspace: Workspace
     publisher: Publisher
     exposure_store: ExposureStore
+    operations: OperationStore
+    rollouts: RolloutStatus
     dispatcher: Dispatcher
     now: Callable[[], datetime]
 
@@ -98,7 +102,7 @@ class _OneFriend:
 
     def _claims(self) -> None:
         friend, exposures = self.record.friend, self.record.exposures
-        lost = claims_of(friend, exposures) - set(self.to.inventory.claims(friend.id))
+        lost = claims_of(friend, exposures) - set(self.to.inventory.claims(friend.id).in_force)
         # Each by itself: one name that is another's by now must not cost the friend the others.
         identities = [each for each in lost if each.kind == "identity"]
         self._claim_again(identities, partial(self.to.friends.claim_identities, friend))
@@ -163,14 +167,28 @@ class _OneFriend:
 
     def _operations(self) -> None:
         friend, queue = self.record.friend, self.record.queue
-        watched = self.to.inventory.watched(friend.id)
-        due = [each.operation_id for each in watched if each.uid == friend.uid]
         if not queue.is_drained and not queue.is_held(self.to.now().timestamp()):
-            due.insert(0, operation_id(friend, queue.finished + 1))
-        for identifier in due:
+            identifier = operation_id(friend, queue.finished + 1)
             if not self.dry_run:
                 self.to.dispatcher.dispatch(friend.id, identifier)
             self._note(f"operation {identifier} started again", "dispatched")
+        if not self.dry_run:
+            self._rollouts()
+
+    def _rollouts(self) -> None:
+        """Judge the rollouts that operations wait for. One that is over is counted no longer."""
+        friend, operations = self.record.friend, self.to.operations
+        counted = {operation_id(friend, each): each for each in self.record.queue.waiting}
+        listed = self.to.inventory.watched(friend.id)
+        names = [*counted, *(each.operation_id for each in listed if each.uid == friend.uid)]
+        found = {each: operations.find(friend, each) for each in dict.fromkeys(names)}
+        waiting = [each for each in found.values() if each and (each.is_watched or each.is_lost)]
+        self.to.rollouts.check(friend, waiting, self.deadline)
+        left = {each.id for each in waiting}
+        for identifier, sequence in counted.items():
+            if identifier not in left:
+                # A row that was put back from a backup counts what is over since.
+                operations.forget_unfinished(friend, sequence)
 
     def _note(self, what: str, code: str) -> None:
         self.findings.repaired.append(Finding(self.record.friend.id, what, code))

@@ -8,15 +8,22 @@ from typing import Final
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import ApiError, Refused
-from chalicelib.domain.model import Friend, JsonObject, Lease
-from chalicelib.domain.operations import Operation, OperationStatus
+from chalicelib.domain.model import Friend, JsonObject
+from chalicelib.domain.operations import Operation, OperationStatus, OperationType
 from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Cluster, Clusters, OperationStore
-from chalicelib.services.applying import PASSING, Found, Observed, Sending, observe
+from chalicelib.services.applying import (
+    ATTEMPTS,
+    LONGEST_SECONDS,
+    PASSING,
+    Found,
+    Observed,
+    Sending,
+    observe,
+)
+from chalicelib.services.deleting import delete_target
+from chalicelib.services.leases import Term, new_term
 
-# Longer than API Gateway lets a request run, and shorter than Lambda's pause before it repeats a
-# failed event (a minute): a repeat finds the lease of the runner that died run out.
-LEASE_SECONDS: Final = 45
 _RENEW_BELOW_SECONDS: Final = 30
 # The lease outlasts the last call that is made under it, by this much.
 _SLACK_SECONDS: Final = 3
@@ -33,18 +40,21 @@ class Turn:
     """A runner's turn: the friend's lease, and what is left of the invocation's time.
 
     deadline is the invocation's, and enough_seconds what must be left of it to begin something.
-    held_until is where the lease in hand runs out. ran_at is when the friend's last operation was
-    applied.
+    ran_at is when the friend's last operation was applied.
     """
 
     store: OperationStore
     friend: Friend
-    owner: str
+    term: Term
     now: Callable[[], datetime]
     deadline: Deadline
     enough_seconds: float
     ran_at: str | None
-    held_until: Deadline
+
+    @property
+    def owner(self) -> str:
+        """Whose lease it is."""
+        return self.term.owner
 
     @property
     def has_time(self) -> bool:
@@ -58,19 +68,19 @@ class Turn:
 
     def extend(self) -> None:
         """Have the lease last on, if it is running short. Raises LeaseLost."""
-        if self.held_until.remaining_seconds < _RENEW_BELOW_SECONDS:
-            renewed = Deadline.after(LEASE_SECONDS)
-            self.store.renew(self.friend, new_lease(self.owner, self.now))
-            self.held_until = renewed
+        if self.term.ends.remaining_seconds < _RENEW_BELOW_SECONDS:
+            renewed = new_term(self.owner, self.now)
+            self.store.renew(self.friend, renewed.lease)
+            self.term = renewed
 
     def call_deadline(self) -> Deadline:
         """Return the time by which a call that is made now has to be over."""
-        return self.deadline.within(self.held_until.remaining_seconds - _SLACK_SECONDS)
+        return self.term.bound(self.deadline, slack_seconds=_SLACK_SECONDS)
 
 
 @dataclass(frozen=True)
 class Executed:
-    """An operation as far as it went, and why an upstream kept it from going on, if one did."""
+    """An operation as far as it went, and why the cluster kept it from going on, if that did."""
 
     operation: Operation
     error: ApiError | None = None
@@ -103,11 +113,17 @@ class Executor:
         """
         next_cluster = partial(self._next_cluster, turn)
         try:
+            if operation.type is OperationType.DELETE_OBJECT:
+                cluster = next_cluster()
+                result = delete_target(cluster, turn.friend, operation) if cluster else None
+                return self.judge(operation, [result])
             sending = Sending(
+                turn.friend,
                 operation.manifests,
                 (observed or partial(_observe, turn, operation, next_cluster))(),
                 next_cluster,
                 keep or _nothing_kept,
+                force=operation.force,
             )
             found = sending.send(operation.results)
         except PASSING as error:
@@ -120,7 +136,8 @@ class Executor:
         if not turn.has_time:
             return None
         turn.extend()
-        return self.clusters.open(turn.friend.cluster, turn.call_deadline())
+        deadline = turn.call_deadline().within(LONGEST_SECONDS)
+        return self.clusters.open(turn.friend.cluster, deadline, attempts=ATTEMPTS)
 
     def refuse(self, operation: Operation, error: ApiError) -> Operation:
         """Return the operation as failed for good, by this error."""
@@ -154,11 +171,6 @@ class Executor:
             return Executed(replace(operation, applied_at=moment))
         succeeded = OperationStatus.SUCCEEDED
         return Executed(replace(operation, status=succeeded, finished_at=moment))
-
-
-def new_lease(owner: str, now: Callable[[], datetime]) -> Lease:
-    """Return a lease that starts now."""
-    return Lease(owner, int(now().timestamp()) + LEASE_SECONDS)
 
 
 def _observe(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from chalicelib.domain import kinds
 from chalicelib.domain.backends import require_port
-from chalicelib.domain.checks import Check, check_exposure
+from chalicelib.domain.checks import check_exposure
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Domain, Record, owner_of
 from chalicelib.domain.errors import Conflict
@@ -32,7 +32,7 @@ from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Cluster, Clusters, Dns, ExposureStore
 from chalicelib.services.access import Access
 from chalicelib.services.concurrency import side_by_side
-from chalicelib.services.publishing import Publisher, route_not_ours
+from chalicelib.services.publishing import Publisher, is_recorded, route_not_ours
 from chalicelib.services.reads import get_as_list
 from chalicelib.services.stale import retry_stale
 
@@ -60,16 +60,8 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Exposed:
-    """An exposure, and whether it works."""
-
-    exposure: Exposure
-    checks: tuple[Check, ...]
-
-
-@dataclass(frozen=True)
 class Exposures:
-    """What a request can do with exposures."""
+    """What a request can do with exposures. dns is for looking; who changes records has another."""
 
     access: Access
     publisher: Publisher
@@ -88,7 +80,7 @@ class Exposures:
         deadline: Deadline,
         *,
         dry_run: bool,
-    ) -> Exposed:
+    ) -> Exposure:
         """Put a service on the web under the friend's own name. Safe to repeat.
 
         Raises NotFound for a service or port that is not there, and Conflict for a name that is
@@ -111,12 +103,22 @@ class Exposures:
             return
         self.publisher.take_down(record.friend, exposure, deadline)
 
-    def list_all(self, principal: Principal, friend_id: str, deadline: Deadline) -> list[Exposed]:
-        """Return the friend's exposures, and whether each works: all reads side by side."""
+    def list_all(
+        self, principal: Principal, friend_id: str, deadline: Deadline, *, check: bool
+    ) -> list[Exposure]:
+        """Return the friend's exposures with the checks that are recorded.
+
+        check has the cluster and the zones looked at, and what is seen recorded, unless that was
+        done within the last 30 s.
+        """
         record = self.access.load(principal, friend_id)
-        if not record.exposures:
-            return []
-        return self._look(record, deadline)
+        if not (check and record.exposures):
+            return list(record.exposures)
+        if not self.store.begin_checks(record.friend, self.now().timestamp()):
+            return list(record.exposures)
+        checked = self._look(record, deadline)
+        side_by_side([partial(self.store.record_checks, each) for each in checked])
+        return checked
 
     def _expose_once(
         self,
@@ -125,7 +127,7 @@ class Exposures:
         wanted: ExposeRequest,
         deadline: Deadline,
         dry_run: bool,  # noqa: FBT001 - bound by position in partial
-    ) -> Exposed:
+    ) -> Exposure:
         record = self.access.load(principal, friend_id)
         require_staying(record.friend)
         exposure = self._build(record, wanted)
@@ -136,8 +138,9 @@ class Exposures:
             return self._rehearse(site, wanted.domain, deadline)
         published = self.publisher.put_up(record.friend, exposure, wanted.domain, deadline)
         site = replace(site, exposure=published.exposure)
-        checks = self._check(site, [published.record], published.route)
-        return Exposed(published.exposure, checks)
+        checked = self._check(site, [published.record], published.route)
+        self.store.record_checks(checked)
+        return checked
 
     def _build(self, record: FriendRecord, wanted: ExposeRequest) -> Exposure:
         before = record.exposure_of(wanted.name)
@@ -159,18 +162,18 @@ class Exposures:
             record_id=before.record_id if before else None,
         )
 
-    def _rehearse(self, site: Site, domain: Domain, deadline: Deadline) -> Exposed:
+    def _rehearse(self, site: Site, domain: Domain, deadline: Deadline) -> Exposure:
         """Have everybody judge the exposure, and change nothing."""
         exposure = site.exposure
         self.store.require_claimable(exposure, self.now().timestamp())
-        self.publisher.is_recorded(exposure, domain, deadline)
+        is_recorded(self.dns, exposure, domain, deadline)
         cluster = self.clusters.open(site.friend.cluster, deadline)
         route = build_ingress_route(site.friend, exposure)
         judged = cluster.apply(route, force=True, dry_run=True).manifest
         planned = Record("planned", build_record(exposure, domain))
-        return Exposed(exposure, self._check(site, [planned], judged))
+        return self._check(site, [planned], judged)
 
-    def _look(self, record: FriendRecord, deadline: Deadline) -> list[Exposed]:
+    def _look(self, record: FriendRecord, deadline: Deadline) -> list[Exposure]:
         friend = record.friend
         cluster = self.clusters.open(friend.cluster, deadline)
         policy_ref = ObjectRef(kinds.NETWORK_POLICY, NETWORK_POLICY_NAME, friend.namespace)
@@ -191,18 +194,15 @@ class Exposures:
         held = self._records_of(record, [each for zone in records for each in zone], deadline)
         policy = next(iter(policies), None)
         return [
-            Exposed(
-                exposure,
-                self._check(
-                    Site(
-                        friend,
-                        exposure,
-                        self.publisher.configured(exposure),
-                        Seen(by_name.get(exposure.service), pods, policy),
-                    ),
-                    held[exposure.hostname],
-                    routes_by_name.get(route_name(exposure)),
+            self._check(
+                Site(
+                    friend,
+                    exposure,
+                    self.publisher.configured(exposure),
+                    Seen(by_name.get(exposure.service), pods, policy),
                 ),
+                held[exposure.hostname],
+                routes_by_name.get(route_name(exposure)),
             )
             for exposure in record.exposures
         ]
@@ -229,11 +229,10 @@ class Exposures:
         found = side_by_side(list(looks.values()))
         return by_name | dict(zip(looks, found, strict=True))
 
-    def _check(
-        self, site: Site, records: Sequence[Record], route: JsonObject | None
-    ) -> tuple[Check, ...]:
+    def _check(self, site: Site, records: Sequence[Record], route: JsonObject | None) -> Exposure:
+        """Return the exposure with what is to be said of it now."""
         with well_formed():
-            return check_exposure(
+            checks = check_exposure(
                 site.exposure,
                 site.domain,
                 records=records,
@@ -243,6 +242,7 @@ class Exposures:
                 policy=site.seen.policy,
                 layout=self.layout,
             )
+        return replace(site.exposure, checks=checks, checked_at=timestamp(self.now()))
 
 
 def _see(cluster: Cluster, friend: Friend, exposure: Exposure, wanted: ExposeRequest) -> Seen:

@@ -24,6 +24,7 @@ from chalicelib.domain.errors import (
     UpstreamUnreachable,
 )
 from chalicelib.domain.fields import NewFriend, merge_contact
+from chalicelib.domain.friend_limits import FriendLimits
 from chalicelib.domain.model import (
     Friend,
     FriendPage,
@@ -48,6 +49,12 @@ from chalicelib.services.stale import retry_stale
 
 # A cluster that hangs must leave time to record the friend.
 _LOOK_SECONDS = 8.0
+# So many friends are read at a time: those after a page on which some are out of bounds, and those
+# of an agent's own relationships.
+_FOLLOWING = 200
+_MOST_LOADED = 100
+# What must be left of a request's time to read some more.
+_ENOUGH_SECONDS = 5.0
 
 
 Part = Literal["namespace", "profile"]
@@ -70,14 +77,19 @@ class Friends:
     provisioner: Provisioner
     workspace: Workspace
     cluster_names: tuple[str, ...]
+    limits: FriendLimits
     now: Callable[[], datetime]
 
-    def list_page(self, principal: Principal, *, limit: int, after: str | None) -> FriendPage:
+    def list_page(
+        self, principal: Principal, *, limit: int, after: str | None, deadline: Deadline
+    ) -> FriendPage:
         """Return a page of the friends that the principal may act for, sorted by id.
 
         It starts where the last friend of the page before ends, and never names one who is out of
-        the principal's bounds.
+        the principal's bounds. It is shorter than limit at the end, and where time runs out.
         """
+        if principal.agent_id is not None and self.access.knows_only_its_own(principal):
+            return self._own_page(principal.agent_id, limit, after, deadline)
         page, statuses = both(
             partial(self.store.list_page, limit=limit, after=after),
             partial(self._statuses_of, principal),
@@ -87,11 +99,31 @@ class Friends:
         if len(found) == len(page.friends) and (page.after is None or len(found) == limit):
             return page
         # Some are out of bounds, or damaged: their places go to those who follow.
-        while page.after is not None and len(found) <= limit:
-            page = self.store.list_page(limit=limit, after=page.after)
+        while page.after is not None and len(found) <= limit and _has_time(deadline):
+            page = self.store.list_page(limit=_FOLLOWING, after=page.after)
             found += filter(permits, page.friends)
-        shown = tuple(found[:limit])
-        return FriendPage(shown, shown[-1].id if len(found) > limit else None)
+        if len(found) > limit:
+            return FriendPage(tuple(found[:limit]), found[limit - 1].id)
+        return FriendPage(tuple(found), page.after)
+
+    def _own_page(
+        self, agent_id: str, limit: int, after: str | None, deadline: Deadline
+    ) -> FriendPage:
+        """Return a page of the friends that the agent is active for: from its own relationships."""
+        known = self.store.relationships_of(agent_id)
+        active = [each for each in known if each.status is FriendshipStatus.ACTIVE]
+        left = [each for each in active if after is None or each.friend_id > after]
+        found: list[Friend] = []
+        while left and len(found) < limit and (_has_time(deadline) or not found):
+            count = min(_MOST_LOADED, limit - len(found))
+            batch, left = left[:count], left[count:]
+            after = batch[-1].friend_id
+            loaded = {
+                each.uid: each
+                for each in self.store.load_friends([each.friend_id for each in batch])
+            }
+            found += [loaded[each.uid] for each in batch if each.uid in loaded]
+        return FriendPage(tuple(found), after if left else None)
 
     def _is_permitted(
         self, principal: Principal, statuses: Mapping[str, FriendshipStatus], friend: Friend
@@ -114,14 +146,15 @@ class Friends:
         """Record a friend, then provision their namespace and write their profile.
 
         request identifies this very POST, if it can be repeated: a repeat after a crash takes up
-        what the first try recorded. Raises Conflict for a taken name or a foreign namespace; then
-        nothing was recorded. What an upstream could not do is pending, never lost.
+        what the first try recorded. Raises Conflict for a taken name, a foreign namespace or one
+        friend too many; then nothing was recorded. What an upstream could not do is pending, never
+        lost.
         """
-        friend = self._build_friend(new, request)
+        friend = self._build_friend(principal, new, request)
         friendship = self._first_friendship(principal, friend)
         try:
             unreachable = self._require_free_namespace(friend, deadline)
-            self.store.create(friend, friendship)
+            self.store.create(friend, friendship, self.limits)
         except Conflict as conflict:
             friend = self._recorded_by(principal, friend, friendship, conflict)
             return self._converge(friend, partial(self.provisioner.provision, friend, deadline))
@@ -170,9 +203,11 @@ class Friends:
         retry_stale(partial(self._remove_friendship_once, principal, friend_id, agent_id))
 
     def _statuses_of(self, principal: Principal) -> Mapping[str, FriendshipStatus]:
-        return {} if principal.agent_id is None else self.store.statuses_of(principal.agent_id)
+        if principal.agent_id is None:
+            return {}
+        return {each.uid: each.status for each in self.store.relationships_of(principal.agent_id)}
 
-    def _build_friend(self, new: NewFriend, request: str | None) -> Friend:
+    def _build_friend(self, principal: Principal, new: NewFriend, request: str | None) -> Friend:
         created_at = timestamp(self.now())
         return Friend(
             id=new.id,
@@ -185,6 +220,7 @@ class Friends:
             created_at=created_at,
             updated_at=created_at,
             request=request,
+            registered_by=principal.agent_id,
         )
 
     def _first_friendship(self, principal: Principal, friend: Friend) -> Friendship | None:
@@ -208,7 +244,7 @@ class Friends:
             return self.access.load(principal, friend.id).friend
         if recorded is not None and conflict.code == NAMESPACE_NOT_OURS:
             # The namespace is a recorded friend's: the store names every name that is taken.
-            self.store.create(friend, friendship)
+            self.store.create(friend, friendship, self.limits)
             return friend
         raise conflict
 
@@ -284,6 +320,10 @@ class Friends:
         if principal.role is Role.AGENT and principal.agent_id != agent_id:
             msg = "An agent may change only its own relationship. Ask an admin."
             raise Forbidden(msg)
+
+
+def _has_time(deadline: Deadline) -> bool:
+    return deadline.remaining_seconds >= _ENOUGH_SECONDS
 
 
 def _failure_of(part: Callable[[], object]) -> ApiError | None:

@@ -55,17 +55,21 @@ class LogRequest:
 
 @dataclass(frozen=True)
 class Log:
-    """The end of one container's log. The text is the friend's app's: trust nothing in it."""
+    """The end of one container's log. The text is the friend's app's: trust nothing in it.
+
+    truncated says that the last tail lines are longer than what is shown of them.
+    """
 
     pod: str
     container: str
     tail: int
     text: str
+    truncated: bool
 
 
 @dataclass(frozen=True)
 class Namespaces:
-    """Reads of a friend's namespace, and the removal of a deployment.
+    """Reads of a friend's namespace.
 
     All raise Conflict (namespace_not_ours) where the namespace is not this friend's.
     """
@@ -126,19 +130,8 @@ class Namespaces:
             container = choose_container(pod, request.container)
             require_log(pod, container, previous=request.previous)
         query = LogQuery(request.tail, container, request.previous, request.since_seconds)
-        text = cluster.read_log(friend.namespace, request.pod, query)
-        return Log(request.pod, container, request.tail, text)
-
-    def delete_deployment(self, friend: Friend, name: str, deadline: Deadline) -> None:
-        """Delete a deployment and its pods. Raises NotFound when there is none."""
-        cluster = self._open(friend, deadline)
-        _read_own(cluster, friend)
-        if not cluster.delete(ObjectRef(kinds.DEPLOYMENT, name, friend.namespace)):
-            msg = (
-                "There is no deployment with this name; GET /api/friends/<id>/namespace/status "
-                "lists them."
-            )
-            raise NotFound(msg, code="deployment_not_found")
+        end = cluster.read_log(friend.namespace, request.pod, query)
+        return Log(request.pod, container, request.tail, end.text, end.truncated)
 
     def _open(self, friend: Friend, deadline: Deadline) -> Cluster:
         return self.clusters.open(friend.cluster, deadline)

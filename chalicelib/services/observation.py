@@ -27,7 +27,7 @@ from chalicelib.domain.namespace import (
 from chalicelib.domain.ownership import is_of
 from chalicelib.domain.plan import contains
 from chalicelib.ports import Cluster
-from chalicelib.services.concurrency import side_by_side
+from chalicelib.services.concurrency import each_of
 
 _OURS: Final = f"{MANAGED_BY_LABEL}={MANAGER}"
 # What a list's items leave out.
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Stray:
-    """A namespace or a route of ours that no recorded friend or exposure wants."""
+    """A namespace or a route of ours, by its labels, that nothing recorded wants."""
 
     friend_id: str
     uid: str
@@ -85,7 +85,8 @@ class _Observer:
     def observe(self) -> ClusterView:
         inner = [partial(self._sound_objects, kind) for kind in NAMESPACE_KINDS[1:]]
         reads: list[Callable[[], set[str]]] = [self._sound_namespaces, *inner, self._sound_routes]
-        *sound, routed = side_by_side(reads)
+        # In threads of its own: clusters that hang would keep those of the common pool.
+        *sound, routed = each_of(_call, reads, at_once=len(reads))
         staying = {
             friend_id
             for friend_id, record in self._friends.items()
@@ -168,6 +169,10 @@ class _Observer:
 
     def _is_sound(self, thing: JsonObject, kind: Kind, record: FriendRecord) -> bool:
         return _says(thing, build_namespace_object(kind, record.friend, self._layout))
+
+
+def _call(read: Callable[[], set[str]]) -> set[str]:
+    return read()
 
 
 def _says(thing: JsonObject, desired: JsonObject) -> bool:

@@ -1,16 +1,21 @@
-"""Applies: admitted, recorded, and run at once where that is short; and what became of them."""
+"""Operations: recorded in the friend's line, run at once where that is short; what became of them.
+
+accept ──▶ short, and nothing before it: run in the request
+       └─▶ else: dispatched to run_operation
+"""
 
 import logging
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import ApiError, NotFound, TooManyRequests
+from chalicelib.domain.kinds import Kind, ObjectRef
 from chalicelib.domain.model import (
     Friend,
     FriendRecord,
@@ -25,16 +30,21 @@ from chalicelib.domain.operations import (
     OperationStatus,
     OperationType,
     build_operation,
+    name_target,
+    operation_id,
     operation_not_found,
 )
 from chalicelib.domain.ownership import require_staying
 from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Clusters, Dispatcher, LeaseLost, OperationStore, StaleVersion
 from chalicelib.services.access import Access
-from chalicelib.services.applying import Observed, Sending, observe
+from chalicelib.services.applying import ATTEMPTS, PASSING, Observed, Sending, observe
 from chalicelib.services.concurrency import both
-from chalicelib.services.execution import LEASE_SECONDS, Executor, Turn, new_lease
+from chalicelib.services.deleting import find_target, rehearse_deletion
+from chalicelib.services.execution import Executor, Turn
 from chalicelib.services.handing_on import hand_on
+from chalicelib.services.leases import new_term
+from chalicelib.services.rollout_status import RolloutStatus
 from chalicelib.services.stale import retry_stale
 
 # More than this never fits the time of a request when a cluster is slow.
@@ -43,7 +53,9 @@ _MOST_INLINE: Final = 32
 _ENOUGH_SECONDS: Final = 6.0
 _RECORDING_SECONDS: Final = 3.0
 _NEWEST_LOOKED_AT: Final = 50
-_MOST_PENDING: Final = 20
+_MOST_UNFINISHED: Final = 20
+# A reader has a line run that nobody runs, at most so often: its event may be on its way.
+_DISPATCHED_EVERY: Final = timedelta(seconds=10)
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +64,7 @@ _log = logging.getLogger(__name__)
 class ApplyRequest:
     """What a caller wants applied, already admitted.
 
+    force takes fields over that others hold, of objects that this API applied before.
     request identifies this very POST, if it can be repeated, and is_repeat says that an earlier
     try of it died.
     """
@@ -59,6 +72,7 @@ class ApplyRequest:
     friend_id: str
     manifests: tuple[JsonObject, ...]
     wait: bool = False
+    force: bool = False
     respond_async: bool = False
     request: str | None = None
     is_repeat: bool = False
@@ -66,6 +80,16 @@ class ApplyRequest:
     def by(self, request: str | None, *, is_repeat: bool) -> "ApplyRequest":
         """Return the same, as this try of this request."""
         return replace(self, request=request, is_repeat=is_repeat)
+
+
+@dataclass(frozen=True)
+class DeletionRequest:
+    """Which object of a friend's namespace a caller wants deleted."""
+
+    friend_id: str
+    kind: Kind
+    name: str
+    respond_async: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +101,7 @@ class Operations:
     clusters: Clusters
     dispatcher: Dispatcher
     executor: Executor
+    rollouts: RolloutStatus
     now: Callable[[], datetime]
 
     def apply(self, principal: Principal, wanted: ApplyRequest, deadline: Deadline) -> Operation:
@@ -93,12 +118,14 @@ class Operations:
         Raises what kept the cluster from judging them all.
         """
         record = self.access.load(principal, wanted.friend_id)
-        cluster = self.clusters.open(record.friend.cluster, deadline)
+        cluster = self.clusters.open(record.friend.cluster, deadline, attempts=ATTEMPTS)
         sending = Sending(
+            record.friend,
             wanted.manifests,
             observe(cluster, record.friend, wanted.manifests, closely=True),
             lambda: cluster,
             lambda _position, _result: None,
+            force=wanted.force,
             dry_run=True,
         )
         operation = self._build(record, wanted, principal.name)
@@ -106,6 +133,32 @@ class Operations:
         if executed.error is not None:
             raise executed.error
         return executed.operation
+
+    def delete_object(
+        self, principal: Principal, wanted: DeletionRequest, deadline: Deadline
+    ) -> Operation:
+        """Accept the deletion of one object as the friend's next operation; run it now if short.
+
+        Raises NotFound, and records nothing, where nothing is before it in the line and there is no
+        such object. Otherwise it is decided when its turn comes. Safe to repeat.
+        """
+        return retry_stale(partial(self._delete_object_once, principal, wanted, deadline))
+
+    def rehearse_deletion(
+        self, principal: Principal, wanted: DeletionRequest, deadline: Deadline
+    ) -> Operation:
+        """Return what delete_object would, and change nothing; nothing is recorded either."""
+        record = self.access.load(principal, wanted.friend_id)
+        require_staying(record.friend)
+        operation = self._build_deletion_of(record, wanted, principal.name, None)
+        cluster = self.clusters.open(record.friend.cluster, deadline)
+        try:
+            results = (rehearse_deletion(cluster, record.friend, operation),)
+        except NotFound:
+            if record.queue.is_drained:
+                raise
+            return operation
+        return self.executor.judge(operation, results, dry_run=True).operation
 
     def delete(self, principal: Principal, friend_id: str, *, dry_run: bool) -> Operation:
         """Accept the end of a friend as the last of their operations. Safe to repeat.
@@ -117,22 +170,48 @@ class Operations:
             return self._build_deletion(record, principal)
         return retry_stale(partial(self._delete_once, principal, friend_id))
 
-    def get(self, principal: Principal, friend_id: str, identifier: str) -> Operation:
-        """Return one operation. Raises NotFound, or Forbidden.
+    def get(
+        self, principal: Principal, friend_id: str, identifier: str, deadline: Deadline
+    ) -> Operation:
+        """Return how one operation stands. Raises NotFound, or Forbidden.
 
+        Who reads it moves it on: its rollouts are judged, and a line that nobody runs is run again.
         The deletion outlives its friend: an admin, and the agent that asked for it, may see it.
         """
         try:
-            friend = self.access.load(principal, friend_id).friend
+            record = self.access.load(principal, friend_id)
         except NotFound:
             deletion = self.store.find_deletion(friend_id, identifier)
             if deletion is None or not _may_see(deletion, principal):
                 raise
             return deletion
-        operation = self.store.find(friend, identifier)
+        operation = self.store.find(record.friend, identifier)
         if operation is None:
             raise operation_not_found()
+        try:
+            return self._move_on(record, operation, deadline)
+        except ApiError as error:
+            # The row was read: that is an answer.
+            _log.warning("an operation could not be moved on", extra={"code": error.code})
+            return operation
+
+    def _move_on(self, record: FriendRecord, operation: Operation, deadline: Deadline) -> Operation:
+        is_in_line = operation.sequence > record.queue.finished
+        if operation.is_watched or (operation.is_lost and not is_in_line):
+            (operation,) = self.rollouts.check(record.friend, [operation], deadline)
+        elif not operation.status.is_final:
+            self._dispatch_again(record, operation)
         return operation
+
+    def _dispatch_again(self, record: FriendRecord, operation: Operation) -> None:
+        """Have the friend's line run again, where nobody runs it and nobody has just done this."""
+        friend, queue, moment = record.friend, record.queue, self.now()
+        before = timestamp(moment - _DISPATCHED_EVERY)
+        last = max(queue.dispatched_at or "", operation.created_at)
+        if last > before or queue.is_held(moment.timestamp()):
+            return
+        if self.store.claim_dispatch(friend, timestamp(moment), before, moment.timestamp()):
+            hand_on(self.dispatcher, operation)
 
     def list_newest(self, friend: Friend, *, limit: int, before: str | None) -> list[Operation]:
         """Return the friend's operations, the newest first."""
@@ -143,26 +222,54 @@ class Operations:
     ) -> Operation:
         record = self.access.load(principal, wanted.friend_id)
         if wanted.is_repeat and (earlier := self._recorded_by(record.friend, wanted)):
-            if not earlier.status.is_final:
+            if not (earlier.status.is_final or earlier.is_watched):
                 hand_on(self.dispatcher, earlier)
             return earlier
         require_staying(record.friend)
         _require_room(record.queue)
         operation = self._build(record, wanted, principal.name)
-        if self._is_short(record, wanted, deadline):
+        if not wanted.respond_async and self._is_short(record, operation, deadline):
             return self._run_now(record, operation, deadline)
-        with self._driven(operation):
-            self.store.accept(record.queue, operation, None)
-        hand_on(self.dispatcher, operation)
-        return operation
+        return self._accept(record, operation)
+
+    def _delete_object_once(
+        self, principal: Principal, wanted: DeletionRequest, deadline: Deadline
+    ) -> Operation:
+        record = self.access.load(principal, wanted.friend_id)
+        require_staying(record.friend)
+        _require_room(record.queue)
+        uid, is_known = None, False
+        if record.queue.is_drained:
+            try:
+                uid, is_known = self._uid_of(record.friend, wanted, deadline), True
+            except PASSING as error:
+                # It is known when the cluster can be asked again: when the operation's turn comes.
+                _log.warning("a target could not be looked up", extra={"code": error.code})
+        operation = self._build_deletion_of(record, wanted, principal.name, uid)
+        is_now = is_known and not wanted.respond_async
+        if is_now and self._is_short(record, operation, deadline):
+            return self._run_now(record, operation, deadline)
+        return self._accept(record, operation)
+
+    def _uid_of(self, friend: Friend, wanted: DeletionRequest, deadline: Deadline) -> str:
+        """Return the identity of the object. Nothing is before it, so it stays the same."""
+        sending = deadline.within(deadline.remaining_seconds - _RECORDING_SECONDS)
+        cluster = self.clusters.open(friend.cluster, sending)
+        ref = ObjectRef(wanted.kind, wanted.name, friend.namespace)
+        return str(find_target(cluster, friend, ref)["metadata"]["uid"])
 
     def _delete_once(self, principal: Principal, friend_id: str) -> Operation:
         record = self.access.load(principal, friend_id)
         operation = self._deletion_of(record.friend)
         if operation is None:
-            operation = self._build_deletion(record, principal)
-            with self._driven(operation):
-                self.store.accept(record.queue, operation, None)
+            return self._accept(record, self._build_deletion(record, principal))
+        self._dispatch_again(record, operation)
+        return operation
+
+    def _accept(self, record: FriendRecord, operation: Operation) -> Operation:
+        """Record the operation, and have it run by an invocation of its own."""
+        with self._driven(operation):
+            self.store.accept(record.queue, operation, None)
         hand_on(self.dispatcher, operation)
         return operation
 
@@ -193,48 +300,62 @@ class Operations:
             type=OperationType.APPLY,
             manifests=wanted.manifests,
             wait=wanted.wait,
+            force=wanted.force,
             created_at=timestamp(self.now()),
             requested_by=requested_by,
             request=wanted.request,
         )
 
-    def _is_short(self, record: FriendRecord, wanted: ApplyRequest, deadline: Deadline) -> bool:
+    def _build_deletion_of(
+        self, record: FriendRecord, wanted: DeletionRequest, requested_by: str, uid: str | None
+    ) -> Operation:
+        ref = ObjectRef(wanted.kind, wanted.name, record.friend.namespace)
+        return build_operation(
+            record.friend,
+            record.queue.accepted + 1,
+            type=OperationType.DELETE_OBJECT,
+            manifests=(name_target(ref, uid),),
+            created_at=timestamp(self.now()),
+            requested_by=requested_by,
+        )
+
+    def _is_short(self, record: FriendRecord, operation: Operation, deadline: Deadline) -> bool:
         return (
-            not (wanted.wait or wanted.respond_async)
-            and len(wanted.manifests) <= _MOST_INLINE
+            not operation.wait
+            and len(operation.manifests) <= _MOST_INLINE
             and record.queue.is_drained
             and not record.queue.is_held(self.now().timestamp())
             and deadline.remaining_seconds >= _ENOUGH_SECONDS + _RECORDING_SECONDS
         )
 
     def _run_now(self, record: FriendRecord, operation: Operation, deadline: Deadline) -> Operation:
-        friend, owner = record.friend, uuid.uuid4().hex
+        friend, term = record.friend, new_term(uuid.uuid4().hex, self.now)
         sending = deadline.within(deadline.remaining_seconds - _RECORDING_SECONDS)
         turn = Turn(
-            self.store,
-            friend,
-            owner,
-            self.now,
-            sending,
-            _ENOUGH_SECONDS,
-            record.queue.ran_at,
-            Deadline.after(LEASE_SECONDS),
+            self.store, friend, term, self.now, sending, _ENOUGH_SECONDS, record.queue.ran_at
         )
         cluster = self.clusters.open(friend.cluster, sending)
         operation = replace(operation, status=OperationStatus.RUNNING)
-        look = partial(observe, cluster, friend, operation.manifests, closely=turn.looks_closely)
-        accept = partial(self.store.accept, record.queue, operation, new_lease(owner, self.now))
-        with self._driven(operation):
+        look: Callable[[], Observed] = dict
+        if operation.type is OperationType.APPLY:
+            objects = operation.manifests
+            look = partial(observe, cluster, friend, objects, closely=turn.looks_closely)
+        accept = partial(self.store.accept, record.queue, operation, term.lease)
+        with self._driven(operation, turn):
             # Looking while it is being recorded: a read changes nothing, and costs no time.
             observed, _ = both(partial(_outcome_of, look), accept)
             executed = self.executor.execute(operation, turn, observed=partial(_value_of, observed))
         if executed.is_complete:
             return self._finish(executed.operation, turn)
+        try:
+            self.store.record(executed.operation, term.owner)
+        except ApiError as error:
+            _log.warning("results were not recorded", extra={"code": error.code})
         self._hand_over(executed.operation, turn)
         return executed.operation
 
     @contextmanager
-    def _driven(self, operation: Operation) -> Iterator[None]:
+    def _driven(self, operation: Operation, turn: Turn | None = None) -> Iterator[None]:
         """See to it that somebody comes back to what may have been recorded, whatever happens.
 
         An event about an operation that is not there does nothing.
@@ -244,35 +365,40 @@ class Operations:
         except StaleVersion:
             raise
         except Exception:
-            hand_on(self.dispatcher, operation)
+            self._hand_over(operation, turn)
             raise
 
     def _finish(self, operation: Operation, turn: Turn) -> Operation:
         try:
-            # What was accepted meanwhile has an invocation of its own, which waits for the lease.
-            self.store.finish(turn.friend, operation.sequence, operation, turn.owner, keep=False)
+            more = self.store.finish(
+                turn.friend, operation.sequence, operation, turn.owner, keep=False
+            )
         except (ApiError, LeaseLost):
             # All is applied, but that is not recorded, or not by us: the worker makes sure.
             _log.warning("an operation could not be finished", extra={"operation": operation.id})
-            hand_on(self.dispatcher, operation)
+            self._hand_over(operation, turn)
             return replace(operation, status=OperationStatus.RUNNING, finished_at=None)
+        if more:
+            # The events of what was accepted meanwhile met our lease, and ended.
+            following = operation_id(turn.friend, operation.sequence + 1)
+            hand_on(self.dispatcher, replace(operation, id=following))
         return operation
 
-    def _hand_over(self, operation: Operation, turn: Turn) -> None:
-        """Have the worker go on. That comes first: the rest only spares it work and waiting."""
-        hand_on(self.dispatcher, operation)
+    def _hand_over(self, operation: Operation, turn: Turn | None) -> None:
+        """Have the worker go on, once the lease is free: an event that meets a held one ends."""
         try:
-            self.store.record(operation, turn.owner)
-            self.store.release(turn.friend, turn.owner)
+            if turn is not None:
+                self.store.release(turn.friend, turn.owner)
         except ApiError as error:
             _log.warning("a lease was left to run out", extra={"code": error.code})
+        hand_on(self.dispatcher, operation)
 
 
 def _require_room(queue: Queue) -> None:
-    if queue.accepted - queue.finished >= _MOST_PENDING:
+    if queue.unfinished_count >= _MOST_UNFINISHED:
         msg = (
-            f"{_MOST_PENDING} operations of this friend are waiting already. "
-            "Try again when some of them are done."
+            f"{_MOST_UNFINISHED} operations of this friend are unfinished, those that wait for "
+            "their rollouts included. Try again when some of them are over."
         )
         raise TooManyRequests(msg, retry_after_seconds=10)
 

@@ -17,17 +17,25 @@ from functools import partial
 from typing import Final
 
 from chalicelib.domain.deadline import Deadline
-from chalicelib.domain.dns import Domain, Record, owner_of
+from chalicelib.domain.dns import Domain, Record, WrongZone, is_within, owner_of
 from chalicelib.domain.errors import ApiError, Conflict, UpstreamFailed
 from chalicelib.domain.exposures import exposure_not_found
 from chalicelib.domain.ingress_routes import build_ingress_route, route_name
 from chalicelib.domain.kinds import ref_of
-from chalicelib.domain.model import Exposure, Friend, JsonObject, Lease
+from chalicelib.domain.model import Exposure, Friend, JsonObject
 from chalicelib.domain.ownership import is_of
 from chalicelib.domain.plan import contains
 from chalicelib.domain.record_plan import build_record, plan_record, plan_removal
-from chalicelib.ports import Clusters, Dns, ExposureStore, FriendStore, LeaseLost, RecordTaken
-from chalicelib.services.execution import LEASE_SECONDS, new_lease
+from chalicelib.ports import (
+    Clusters,
+    Dns,
+    ExposureStore,
+    FriendStore,
+    KindMissing,
+    LeaseLost,
+    RecordTaken,
+)
+from chalicelib.services.leases import Term, new_term
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +43,7 @@ _log = logging.getLogger(__name__)
 _TOMBSTONE_SECONDS: Final = 300
 RECORD_NOT_OURS: Final = "record_not_ours"
 ROUTE_NOT_OURS: Final = "route_not_ours"
+_CANNOT_BE_HAD: Final = frozenset({RECORD_NOT_OURS, WrongZone.default_code})
 # The lease outlasts the last call that is made under it, and recording how it went.
 _SLACK_SECONDS: Final = 8
 _TRIES: Final = 3
@@ -68,21 +77,21 @@ class Publisher:
         Raises StaleVersion when the friend is gone or being deleted, and Conflict for a name that
         is another friend's, a record that is not ours, or while another is at work on it.
         """
-        lease = new_lease(uuid.uuid4().hex, self.now)
-        with self._holding(exposure, lease):
-            self.store.claim(friend, exposure, lease, self.now().timestamp())
-            bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
+        term = new_term(uuid.uuid4().hex, self.now)
+        with self._holding(exposure, term):
+            self.store.claim(friend, exposure, term.lease, self.now().timestamp())
+            bounded = term.bound(deadline, slack_seconds=_SLACK_SECONDS)
             try:
                 kept = self._converge_record(exposure, domain, bounded)
-            except Conflict as error:
-                if error.code == RECORD_NOT_OURS and exposure.record_id is None:
+            except (Conflict, WrongZone) as error:
+                if error.code in _CANNOT_BE_HAD and exposure.record_id is None:
                     # The name cannot be had, and there never was a record of ours to remember.
                     free_at = self.now().timestamp()
-                    _hand_in(partial(self.store.forget, exposure, lease.owner, free_at))
+                    _hand_in(partial(self.store.forget, exposure, term.owner, free_at))
                 raise
             exposure = replace(exposure, record_id=kept.id)
             route = self._apply_route(friend, exposure, bounded)
-        _hand_in(partial(self.store.settle, exposure, lease.owner))
+        _hand_in(partial(self.store.settle, exposure, term.owner))
         return Published(exposure, kept, route)
 
     def take_down(self, friend: Friend, exposure: Exposure, deadline: Deadline) -> None:
@@ -91,13 +100,13 @@ class Publisher:
         Raises NotFound when the exposure is gone, and Conflict while another is at work on it.
         """
         domain = self.domain_of(exposure)
-        lease = new_lease(uuid.uuid4().hex, self.now)
-        with self._holding(exposure, lease):
-            self.store.lock(exposure, lease, self.now().timestamp())
-            bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
+        term = new_term(uuid.uuid4().hex, self.now)
+        with self._holding(exposure, term):
+            self.store.lock(exposure, term.lease, self.now().timestamp())
+            bounded = term.bound(deadline, slack_seconds=_SLACK_SECONDS)
             self._remove(friend, exposure, domain, bounded)
         free_at = self.now().timestamp() + _TOMBSTONE_SECONDS
-        _hand_in(partial(self.store.forget, exposure, lease.owner, free_at))
+        _hand_in(partial(self.store.forget, exposure, term.owner, free_at))
 
     def restore(
         self,
@@ -115,7 +124,7 @@ class Publisher:
         """
         domain = self.domain_of(exposure)
         differing = []
-        if record_too and not self.is_recorded(exposure, domain, deadline):
+        if record_too and not is_recorded(self.dns, exposure, domain, deadline):
             differing.append(f"DNS record {exposure.hostname}")
         if not self._is_routed(friend, exposure, deadline):
             differing.append(f"IngressRoute {route_name(exposure)}")
@@ -132,20 +141,21 @@ class Publisher:
         *,
         record_too: bool,
     ) -> None:
-        lease = new_lease(uuid.uuid4().hex, self.now)
-        with self._holding(exposure, lease):
-            self.store.lock(exposure, lease, self.now().timestamp())
+        term = new_term(uuid.uuid4().hex, self.now)
+        with self._holding(exposure, term):
+            self.store.lock(exposure, term.lease, self.now().timestamp())
             # A request may have changed the row before the lease was ours.
             record = self.friends.load(friend.id)
             current = None if record is None else record.exposure_of(exposure.name)
             if current is None or current.uid != exposure.uid:
                 raise exposure_not_found()
-            bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
+            bounded = term.bound(deadline, slack_seconds=_SLACK_SECONDS)
             if record_too:
+                require_zone(self.dns, domain, bounded)
                 kept = self._converge_record(current, domain, bounded)
                 current = replace(current, record_id=kept.id)
             self._apply_route(friend, current, bounded)
-        _hand_in(partial(self.store.settle, current, lease.owner))
+        _hand_in(partial(self.store.settle, current, term.owner))
 
     def _is_routed(self, friend: Friend, exposure: Exposure, deadline: Deadline) -> bool:
         route = build_ingress_route(friend, exposure)
@@ -153,17 +163,6 @@ class Publisher:
         if found is not None and not is_of(found, friend):
             raise route_not_ours(route_name(exposure))
         return found is not None and contains(found, route)
-
-    def is_recorded(self, exposure: Exposure, domain: Domain, deadline: Deadline) -> bool:
-        """Tell whether the zone holds the exposure's record, and the row its id. Changes nothing.
-
-        Raises Conflict for a record that is not ours.
-        """
-        found = self.dns.find(domain.zone_id, exposure.hostname, deadline)
-        plan = plan_record(found, build_record(exposure, domain), exposure.record_id)
-        if plan.foreign:
-            raise _record_not_ours(exposure)
-        return plan.is_settled_as(exposure.record_id)
 
     def configured(self, exposure: Exposure) -> Domain | None:
         """Return the exposure's domain, or None when it is not configured any more."""
@@ -181,17 +180,17 @@ class Publisher:
         return domain
 
     @contextmanager
-    def _holding(self, exposure: Exposure, lease: Lease) -> Iterator[None]:
+    def _holding(self, exposure: Exposure, term: Term) -> Iterator[None]:
         """Give the lease back when the work under it, or taking it, fails: it may be ours."""
         try:
             yield
         except Exception:
-            self._release(exposure, lease)
+            self._release(exposure, term)
             raise
 
-    def _release(self, exposure: Exposure, lease: Lease) -> None:
+    def _release(self, exposure: Exposure, term: Term) -> None:
         try:
-            self.store.release(exposure, lease.owner)
+            self.store.release(exposure, term.owner)
         except ApiError as error:
             # What went wrong first is what the caller has to know; the lease runs out by itself.
             _log.warning("a lease was left to run out", extra={"code": error.code})
@@ -219,6 +218,7 @@ class Publisher:
                 continue
             if written is not None:
                 return written
+        self._remove_misnamed(exposure, domain, deadline)
         msg = "Others keep changing the DNS records of this host name. Try again."
         raise Conflict(msg, code="record_busy", retry_after_seconds=2)
 
@@ -230,15 +230,56 @@ class Publisher:
         self, friend: Friend, exposure: Exposure, domain: Domain, deadline: Deadline
     ) -> None:
         # Out of traffic first: a name never points at what is no longer there.
-        found = self.dns.find(domain.zone_id, exposure.hostname, deadline)
-        owner = owner_of(exposure.uid, exposure.name)
-        for record_id in plan_removal(found, owner):
-            self.dns.delete(domain.zone_id, record_id, deadline)
+        found = self._owned(exposure, domain, deadline)
+        if not found and exposure.record_id is not None:
+            # Gone, or where it cannot be seen.
+            require_zone(self.dns, domain, deadline)
+        for record in found:
+            self.dns.delete(domain.zone_id, record.id, deadline)
         cluster = self.clusters.open(friend.cluster, deadline)
         ref = ref_of(build_ingress_route(friend, exposure))
-        route = cluster.get(ref)
+        try:
+            route = cluster.get(ref)
+        except KindMissing:
+            # The routes went with their definition.
+            return
         if route is not None and is_of(route, friend):
             cluster.delete(ref, seen=route)
+
+    def _remove_misnamed(self, exposure: Exposure, domain: Domain, deadline: Deadline) -> None:
+        """Delete what a try whose answer was lost has made under a longer name; raise WrongZone."""
+        name = exposure.hostname
+        for record in self._owned(exposure, domain, deadline):
+            if record.spec.name != name:
+                self.dns.delete(domain.zone_id, record.id, deadline)
+                raise WrongZone(domain.name, record.spec.name.removeprefix(f"{name}."))
+
+    def _owned(self, exposure: Exposure, domain: Domain, deadline: Deadline) -> tuple[Record, ...]:
+        owner = owner_of(exposure.uid, exposure.name)
+        found = self.dns.list_owned(domain.zone_id, owner, deadline)
+        return plan_removal(found, owner, exposure.hostname)
+
+
+def require_zone(dns: Dns, domain: Domain, deadline: Deadline) -> None:
+    """Insist that the zone can hold the domain's names, as far as the token may know its name.
+
+    Raises WrongZone.
+    """
+    zone = dns.zone_name(domain.zone_id, deadline)
+    if zone is not None and not is_within(domain.name, zone):
+        raise WrongZone(domain.name, zone)
+
+
+def is_recorded(dns: Dns, exposure: Exposure, domain: Domain, deadline: Deadline) -> bool:
+    """Tell whether the zone holds the exposure's record, and the row its id. Changes nothing.
+
+    Raises Conflict for a record that is not ours.
+    """
+    found = dns.find(domain.zone_id, exposure.hostname, deadline)
+    plan = plan_record(found, build_record(exposure, domain), exposure.record_id)
+    if plan.foreign:
+        raise _record_not_ours(exposure)
+    return plan.is_settled_as(exposure.record_id)
 
 
 def route_not_ours(name: str) -> Conflict:

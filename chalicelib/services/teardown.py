@@ -1,6 +1,7 @@
 """The end of a friend: record, route, namespace, profile, claims, and the friend's own row last.
 
-exposures ──▶ namespace, until it is gone ──▶ profile.json ──▶ friendships, claims, row
+exposures ──▶ namespace ──▶ profile.json ──▶ friendships, claims, row
+                 └─ not gone yet: a reader or a reconcile run has the deletion go on
 
 A public name never outlives what it leads to, and the row outlives everything: so long as it is
 there, nobody else gets the id, and whatever dies on the way is taken up again.
@@ -9,7 +10,6 @@ there, nobody else gets the id, and whatever dies on the way is taken up again.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 
 from chalicelib.domain import kinds
 from chalicelib.domain.errors import NotFound
@@ -17,15 +17,15 @@ from chalicelib.domain.kinds import ObjectRef
 from chalicelib.domain.model import FriendRecord, JsonObject
 from chalicelib.domain.namespace import UID_LABEL
 from chalicelib.domain.operations import DeletionStep, Operation, OperationStatus
-from chalicelib.domain.ownership import is_of, namespace_terminating
+from chalicelib.domain.ownership import is_of
 from chalicelib.domain.timestamps import timestamp
 from chalicelib.ports import Clusters, FriendStore, LeaseLost, OperationStore, Workspace
 from chalicelib.services.execution import OutOfTurn, Turn
 from chalicelib.services.publishing import Publisher
 
-_LOOK_AGAIN_SECONDS: Final = 2.0
-# A namespace takes some 6 s to go. What holds one up for longer wants a person, not a poll.
-_LOOKS: Final = 30
+
+class Terminating(Exception):
+    """The namespace is on its way out, and nothing can be done before it is gone."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,11 @@ class Teardown:
     clusters: Clusters
     workspace: Workspace
     now: Callable[[], datetime]
-    sleep: Callable[[float], None]
 
     def run(self, operation: Operation, turn: Turn) -> None:
         """Do what is left of the deletion; in the end the friend is forgotten. Safe to repeat.
 
-        Raises OutOfTurn when the time is over, LeaseLost, and what an upstream raises.
+        Raises OutOfTurn when the time is over, Terminating, LeaseLost, and what an upstream raises.
         """
         record = self.friends.load(turn.friend.id)
         if record is None or record.friend.uid != turn.friend.uid:
@@ -82,28 +81,28 @@ class Teardown:
                 continue
 
     def _delete_namespace(self, record: FriendRecord, turn: Turn) -> str | None:
-        """Delete the namespace and see it go.
+        """Delete the namespace and see that it is gone. Raises Terminating while it is not.
 
         One that is not the friend's is none of ours: returns what is to be said of it.
         """
         friend = record.friend
         ref = ObjectRef(kinds.NAMESPACE, friend.namespace)
-        for _ in range(_LOOKS):
-            _begin(turn)
-            cluster = self.clusters.open(friend.cluster, turn.call_deadline())
-            namespace = cluster.get(ref)
-            if namespace is None:
+        _begin(turn)
+        cluster = self.clusters.open(friend.cluster, turn.call_deadline())
+        namespace = cluster.get(ref)
+        if namespace is None:
+            return None
+        if not is_of(namespace, friend):
+            return (
+                f"The namespace {friend.namespace} stays, with all that runs in it: by its "
+                f"label {UID_LABEL} it is not this friend's. An admin has to remove it before "
+                "the id can be used again."
+            )
+        if not namespace["metadata"].get("deletionTimestamp"):
+            cluster.delete(ref, seen=namespace)
+            if cluster.get(ref) is None:
                 return None
-            if not is_of(namespace, friend):
-                return (
-                    f"The namespace {friend.namespace} stays, with all that runs in it: by its "
-                    f"label {UID_LABEL} it is not this friend's. An admin has to remove it before "
-                    "the id can be used again."
-                )
-            if not namespace["metadata"].get("deletionTimestamp"):
-                cluster.delete(ref, seen=namespace)
-            self.sleep(_LOOK_AGAIN_SECONDS)
-        raise namespace_terminating()
+        raise Terminating
 
     def _delete_profile(self, record: FriendRecord, turn: Turn) -> None:
         _begin(turn)

@@ -23,7 +23,8 @@ from chalicelib.domain.zone_plan import plan_zone
 from chalicelib.ports import Dns, ExposureStore, LeaseLost, RecordTaken
 from chalicelib.services.attempting import attempt
 from chalicelib.services.concurrency import side_by_side
-from chalicelib.services.execution import LEASE_SECONDS, new_lease
+from chalicelib.services.leases import new_term
+from chalicelib.services.publishing import require_zone
 
 _TRIES: Final = 3
 # The leases of so many exposures are taken at once, and their records written in one batch.
@@ -37,13 +38,15 @@ class ZoneView:
 
     ours is how many records are the API's. drifted are the exposures whose record is missing, is
     not as wanted, is one of several, or is not noted in the row; blocked those at whose name
-    another's record stands; strays the records of ours that nobody wants.
+    another's record stands; strays the records of ours that nobody wants. wanted_names are the
+    host names of all exposures, of those that are leaving too.
     """
 
     ours: int
     drifted: tuple[Exposure, ...]
     blocked: tuple[Exposure, ...]
     strays: tuple[Record, ...]
+    wanted_names: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,12 @@ class Zones:
 
         Exposures that a request is at work on, or that are gone, are left to it, and those whose
         lease cannot be had to the next pass: findings says which. Safe to repeat: the second time
-        there is nothing to do. Raises what Cloudflare's calls raise.
+        there is nothing to do. Raises WrongZone, and what Cloudflare's calls raise.
         """
         done: list[Exposure] = []
+        if drifted:
+            # Otherwise each run would make records under other names, and delete them again.
+            require_zone(self.dns, domain, deadline)
         for start in range(0, len(drifted), _AT_ONCE):
             batch = drifted[start : start + _AT_ONCE]
             done += self._converge(domain, batch, deadline, findings)
@@ -99,14 +105,16 @@ class Zones:
         deadline: Deadline,
         findings: Findings,
     ) -> list[Exposure]:
-        lease = new_lease(uuid.uuid4().hex, self.now)
-        tried = side_by_side([partial(self._try_lock, each, lease, findings) for each in drifted])
+        term = new_term(uuid.uuid4().hex, self.now)
+        tried = side_by_side(
+            [partial(self._try_lock, each, term.lease, findings) for each in drifted]
+        )
         locked = [each for each, is_locked in zip(drifted, tried, strict=True) if is_locked]
         try:
-            bounded = deadline.within(LEASE_SECONDS - _SLACK_SECONDS)
+            bounded = term.bound(deadline, slack_seconds=_SLACK_SECONDS)
             records = self._write(domain, locked, bounded) if locked else {}
         except Exception:
-            side_by_side([partial(self._release, each, lease.owner) for each in locked])
+            side_by_side([partial(self._release, each, term.owner) for each in locked])
             raise
         written = [
             replace(each, record_id=records[each.hostname])
@@ -114,9 +122,9 @@ class Zones:
             if each.hostname in records
         ]
         kept_off = [each for each in locked if each.hostname not in records]
-        side_by_side([partial(self._release, each, lease.owner) for each in kept_off])
+        side_by_side([partial(self._release, each, term.owner) for each in kept_off])
         settled = side_by_side(
-            [partial(self._settle, each, lease.owner, findings) for each in written]
+            [partial(self._settle, each, term.owner, findings) for each in written]
         )
         return [each for each, is_settled in zip(written, settled, strict=True) if is_settled]
 
@@ -208,7 +216,8 @@ def view_zone(
             drifted.append(exposure)
     ours = [each for each in observed if each.is_ours]
     strays = [each for each in ours if (each.spec.name, each.spec.comment) not in wanted]
-    return ZoneView(len(ours), tuple(drifted), tuple(blocked), tuple(strays))
+    names = frozenset(name for name, _ in wanted)
+    return ZoneView(len(ours), tuple(drifted), tuple(blocked), tuple(strays), names)
 
 
 def plan_zone_of(

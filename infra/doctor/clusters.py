@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
 
 from chalicelib.domain import kinds
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import ApiError
-from infra.doctor.findings import Finding
+from infra.doctor.findings import Finding, untold
 from infra.paths import ROOT
 
 if TYPE_CHECKING:
@@ -26,8 +28,24 @@ _ROLES: Final = ROOT / "infra" / "cluster" / "roles.yaml"
 # friend-manager holds inside a friend's namespace only, by the binding that provisioning makes.
 _CLUSTER_WIDE: Final = ("friend-provisioner", "friend-observer")
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_TRAEFIK: Final = f"/apis/{kinds.INGRESS_ROUTE.group}/{kinds.INGRESS_ROUTE.version}"
+_ROUTES: Final = f"{kinds.INGRESS_ROUTE.plural}.{kinds.INGRESS_ROUTE.group}"
 _SECONDS: Final = 20
 _APPLY: Final = "kubectl apply -k infra/cluster, and store the kubeconfig of its service account."
+_FIXES: Final = {
+    "cluster_forbidden": _APPLY,
+    "cluster_unreachable": "see that its API server runs, and that Lambda may reach it; otherwise "
+    "make store-kubeconfig CLUSTER={name} FILE=/path with the server's right address",
+}
+_INSTALL: Final = "install Traefik with its custom resources: docs/deploy.md, step 1."
+
+
+class _NotAnsweredError(Exception):
+    """The cluster did not do what it was asked; the message says what it did."""
+
+
+class _NotFoundError(_NotAnsweredError):
+    """There is no such path."""
 
 
 def check_clusters(clusters: KubernetesClusters, settings: Settings) -> Iterator[Finding]:
@@ -41,22 +59,39 @@ def _check(clusters: KubernetesClusters, name: str) -> Iterator[Finding]:
     try:
         next(clusters.open(name, Deadline.after(_SECONDS)).list_pages(kinds.NAMESPACE), None)
     except ApiError as error:
-        fix = f"see that its API server runs; make store-kubeconfig CLUSTER={name} FILE=/path"
-        is_forbidden = error.code == "cluster_forbidden"
-        yield Finding(subject, f"{error} ({error.code})", _APPLY if is_forbidden else fix)
+        fix = _FIXES.get(error.code, "make store-kubeconfig CLUSTER={name} FILE=/path")
+        yield Finding(subject, f"{error} ({error.code})", fix.format(name=name))
         return
     yield Finding(f"{subject}: answers")
     client = clusters.client(name)
+    yield _check_permissions(client, f"{subject}: permissions")
+    yield _check_routes(client, f"{subject}: {_ROUTES}")
+
+
+def _check_permissions(client: DynamicClient, subject: str) -> Finding:
     try:
         denied = [each for each in _needed() if not _may(client, each)]
-    except ApiException as error:
-        yield Finding(f"{subject}: permissions not tried, it answers {error.status} to reviews")
-        return
+    except _NotAnsweredError as error:
+        return untold(subject, f"the cluster's answer to access reviews is {error}.")
     if denied:
         fault = f"The account may not {', '.join(map(_describe, denied))}."
-        yield Finding(f"{subject}: permissions", fault, _APPLY)
-    else:
-        yield Finding(f"{subject}: permissions")
+        return Finding(subject, fault, _APPLY)
+    return Finding(subject)
+
+
+def _check_routes(client: DynamicClient, subject: str) -> Finding:
+    """Look for Traefik's custom resource among what is served, which every account sees."""
+    missing = Finding(subject, "The cluster does not know it.", _INSTALL)
+    try:
+        served = _ask(client, "GET", _TRAEFIK)
+        names = {each["name"] for each in served["resources"]}
+    except _NotFoundError:
+        return missing
+    except _NotAnsweredError as error:
+        return untold(subject, f"the cluster's answer to discovery is {error}.")
+    except (LookupError, TypeError):
+        return untold(subject, "the cluster's answer to discovery is not understood.")
+    return Finding(subject) if "ingressroutes" in names else missing
 
 
 def _needed() -> Iterator[dict[str, str]]:
@@ -77,8 +112,35 @@ def _may(client: DynamicClient, attributes: dict[str, str]) -> bool:
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": attributes},
     }
-    answer = client.request("POST", _REVIEWS, body=review, serialize=False)
-    return bool(json.loads(answer.data)["status"]["allowed"])
+    answer = _ask(client, "POST", _REVIEWS, review)
+    try:
+        return bool(answer["status"]["allowed"])
+    except (LookupError, TypeError):
+        msg = "not understood"
+        raise _NotAnsweredError(msg) from None
+
+
+def _ask(
+    client: DynamicClient, method: str, path: str, body: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the object that the cluster answers with. Raises _NotAnsweredError otherwise."""
+    try:
+        answer = client.request(
+            method, path, body=body, serialize=False, _request_timeout=(_SECONDS, _SECONDS)
+        )
+        found = json.loads(answer.data)
+    except ApiException as error:
+        refused = _NotFoundError if error.status == HTTPStatus.NOT_FOUND else _NotAnsweredError
+        raise refused(str(error.status or "none")) from None
+    except HTTPError as error:
+        raise _NotAnsweredError(f"none ({type(error).__name__})") from None
+    except ValueError:
+        msg = "not understood"
+        raise _NotAnsweredError(msg) from None
+    if not isinstance(found, dict):
+        msg = "not understood"
+        raise _NotAnsweredError(msg)
+    return found
 
 
 def _describe(attributes: dict[str, str]) -> str:

@@ -4,6 +4,8 @@ import datetime as dt
 import ipaddress
 import ssl
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,19 +14,43 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_VALID_DAYS: Final = 30
+# Without key identifiers, as EKS's authorities are: what a strict verifier refuses shows here.
+LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 
 
-def build_server_tls() -> tuple[ssl.SSLContext, str]:
-    """Return a server's context for loopback, and the PEM of the authority to trust.
+@dataclass(frozen=True)
+class Validity:
+    """From when to when a certificate is valid, in days from now."""
 
-    Both keys live in memory; the server's is on disk only while OpenSSL reads it.
+    from_day: float = -1 / 24
+    to_day: float = 30
+
+
+def build_server_tls(
+    names: Sequence[str] = LOOPBACK_NAMES,
+    validity: Validity = Validity(),  # noqa: B008 - frozen
+    *,
+    is_self_signed: bool = False,
+    authority_extensions: Sequence[tuple[x509.ExtensionType, bool]] | None = None,
+) -> tuple[ssl.SSLContext, str]:
+    """Return a server's context and the PEM of the authority to trust.
+
+    names are the host names and addresses that its certificate is for. A self-signed certificate
+    is its own authority. Both keys live in memory; the server's is on disk only while OpenSSL reads
+    it.
     """
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority = _name("friends-api local authority")
-    ca = _sign(authority, authority, authority_key, authority_key, _authority_extensions())
-    server = _sign(_name("localhost"), authority, server_key, authority_key, _server_extensions())
-    ca_pem = ca.public_bytes(serialization.Encoding.PEM)
+    name, extensions = _name("localhost"), _server_extensions(names)
+    if is_self_signed:
+        server = ca = _sign(name, name, server_key, server_key, extensions, validity)
+    else:
+        authority = _name("friends-api local authority")
+        if authority_extensions is None:
+            authority_extensions = build_authority_extensions()
+        ca = _sign(
+            authority, authority, authority_key, authority_key, authority_extensions, Validity()
+        )
+        server = _sign(name, authority, server_key, authority_key, extensions, validity)
     key_pem = server_key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -36,14 +62,15 @@ def build_server_tls() -> tuple[ssl.SSLContext, str]:
         chain.touch(mode=0o600)
         chain.write_bytes(server.public_bytes(serialization.Encoding.PEM) + key_pem)
         context.load_cert_chain(chain)
-    return context, ca_pem.decode()
+    return context, ca.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _authority_extensions() -> list[tuple[x509.ExtensionType, bool]]:
+def build_authority_extensions() -> list[tuple[x509.ExtensionType, bool]]:
+    """Return what an authority's certificate says of itself, each with whether it is critical."""
     usage = x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
@@ -58,26 +85,29 @@ def _authority_extensions() -> list[tuple[x509.ExtensionType, bool]]:
     return [(x509.BasicConstraints(ca=True, path_length=0), True), (usage, True)]
 
 
-def _server_extensions() -> list[tuple[x509.ExtensionType, bool]]:
-    names = [
-        x509.DNSName("localhost"),
-        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-        x509.IPAddress(ipaddress.ip_address("::1")),
-    ]
+def _server_extensions(names: Sequence[str]) -> list[tuple[x509.ExtensionType, bool]]:
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
     return [
         (x509.BasicConstraints(ca=False, path_length=None), True),
-        (x509.SubjectAlternativeName(names), False),
+        (x509.SubjectAlternativeName(map(_alternative, names)), False),
         (usage, False),
     ]
 
 
-def _sign(
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _sign(  # noqa: PLR0913, PLR0917 - the parts of a certificate
     subject: x509.Name,
     issuer: x509.Name,
     key: ec.EllipticCurvePrivateKey,
     issuer_key: ec.EllipticCurvePrivateKey,
-    extensions: list[tuple[x509.ExtensionType, bool]],
+    extensions: Sequence[tuple[x509.ExtensionType, bool]],
+    validity: Validity,
 ) -> x509.Certificate:
     now = dt.datetime.now(dt.UTC)
     builder = (
@@ -86,14 +116,8 @@ def _sign(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=_VALID_DAYS))
-        # Strict verifiers (Python 3.13) want both key identifiers.
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
-            critical=False,
-        )
+        .not_valid_before(now + dt.timedelta(days=validity.from_day))
+        .not_valid_after(now + dt.timedelta(days=validity.to_day))
     )
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical=critical)

@@ -92,6 +92,8 @@ class CloudflareDouble(Wire):
         self.token = token
         self.zones = dict(zones)
         self.limit = limit
+        # Whether the token's client IP filter lets its bearer in.
+        self.lets_in = True
         self._token_id = uuid.uuid4().hex
         self._state_lock = threading.RLock()
         self._zones = _empty_zones(zones)
@@ -131,6 +133,7 @@ class CloudflareDouble(Wire):
         with self._state_lock:
             self._zones = _empty_zones(self.zones)
             self.limit.reset()
+            self.lets_in = True
         self.clear()
 
     def respond(self, request: Request) -> Answer:
@@ -159,6 +162,9 @@ class CloudflareDouble(Wire):
             if _VERIFY.fullmatch(request.path):
                 raise Refused(1000, "Invalid API Token", status=401)
             raise Refused(10000, "Authentication error", status=403)
+        if not self.lets_in:
+            message = "Cannot use the access token from location: 203.0.113.9"
+            raise Refused(9109, message, status=403)
 
     def _route(self, request: Request) -> _Result:
         method, path = request.method, request.path

@@ -20,7 +20,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
@@ -46,6 +46,7 @@ from infra.local.kube_objects import (
 )
 from infra.local.kube_pods import read_log
 from infra.local.kube_selectors import page, parse_field_selector, parse_label_selector
+from infra.local.kube_tables import build_table, is_asked_for
 from infra.local.wire import Answer, Request, Wire, announce_and_wait, serve_on_loopback
 
 _PUBLIC: Final = frozenset({"/readyz", "/livez", "/healthz"})
@@ -84,6 +85,7 @@ class ClusterDouble(Wire):
         self._first_timing = asdict(timing)
         self._first_latency_seconds = latency_seconds
         self._api = KubeApi(timing)
+        self._undefined: dict[str, bool] = {}
         self._state_lock = threading.RLock()
 
     def kubeconfig(self) -> str:
@@ -115,10 +117,13 @@ class ClusterDouble(Wire):
         drop: bool = False,
         after: bool = False,
     ) -> None:
-        """Make the next requests fail, as `Wire.fail_next` says; body None is a fitting Status."""
+        """Make the next requests fail, as `Wire.fail_next`; body None, or a dict, is a Status."""
         if body is None:
             reason = _REASONS.get(status, "")
             body = Refused(status, reason, f"injected: {status} {reason}".rstrip()).status()
+        elif isinstance(body, dict):
+            # As every refusal of an API server's: what is no Status is a proxy's.
+            body = {"kind": "Status", "apiVersion": "v1", **body}
         super().fail_next(
             status=status,
             times=times,
@@ -135,8 +140,24 @@ class ClusterDouble(Wire):
             for name, value in self._first_timing.items():
                 setattr(self.timing, name, value)
             self._api.reset()
+            self._undefined.clear()
         self.clear()
         self.latency_seconds = self._first_latency_seconds
+
+    def undefine(self, kind: Kind, *, others_stay: bool = False) -> None:
+        """Delete a custom kind's definition, and with it its objects.
+
+        others_stay: its group has other kinds, so that a path of this one's gets a Status.
+        """
+        with self._state_lock:
+            self._undefined[kind.api_version] = others_stay
+            for obj in self._api.store.list(kind):
+                self._api.store.remove(kind, obj)
+
+    def define(self, kind: Kind) -> None:
+        """Define a custom kind again."""
+        with self._state_lock:
+            del self._undefined[kind.api_version]
 
     def objects(self, kind: Kind, namespace: str = "") -> list[Obj]:
         """Return a kind's objects, as they are kept, without a request. Do not change them."""
@@ -180,6 +201,11 @@ class ClusterDouble(Wire):
             raise Refused(401, "Unauthorized", "Unauthorized")
 
     def _route(self, request: Request) -> Answer:
+        for version, others_stay in self._undefined.items():
+            if request.path.startswith(f"/apis/{version}"):
+                if others_stay:
+                    raise _unknown_resource()
+                return _no_such_path()
         found = discover(request.path)
         if found is not None and request.method == "GET":
             return Answer(200, found)
@@ -213,17 +239,21 @@ class ClusterDouble(Wire):
     def _serve_object(self, request: Request, kind: Kind, namespace: str, name: str) -> Answer:
         call = _call(request, kind, namespace, name)
         if request.method == "GET":
-            return Answer(200, _typed(kind, self._api.get(kind, namespace, name)))
+            found = self._api.get(kind, namespace, name)
+            if is_asked_for(request.headers.get("accept", "")):
+                version = found["metadata"]["resourceVersion"]
+                return Answer(200, build_table(kind, [found], {"resourceVersion": version}))
+            return Answer(200, _typed(kind, found))
         if request.method == "PUT":
             replaced = self._api.replace(call, _parse_body(request))
             return Answer(200, _typed(kind, replaced), _warnings(call))
         if request.method == "PATCH":
             return self._patch(request, call)
         if request.method == "DELETE":
-            options = _parse_body(request) if request.body else {}
-            policy = request.query.get("propagationPolicy", options.get("propagationPolicy"))
-            deleted = self._api.delete(call, options | {"propagationPolicy": policy})
-            return Answer(200, _typed(kind, deleted))
+            # Options in the body are all the options: those in the query are not read then.
+            options = _parse_body(request) if request.body else {**request.query}
+            call = replace(call, dry_run=options.get("dryRun") in (["All"], "All"))
+            return Answer(200, _typed(kind, self._api.delete(call, options)))
         raise _method_not_allowed()
 
     def _patch(self, request: Request, call: Call) -> Answer:
@@ -244,9 +274,11 @@ class ClusterDouble(Wire):
     def _list(self, request: Request, kind: Kind, namespace: str) -> Obj:
         labels = parse_label_selector(request.query.get("labelSelector", ""))
         fields = parse_field_selector(kind, request.query.get("fieldSelector", ""))
-        store = self._api.store
-        found = [obj for obj in store.list(kind, namespace) if labels(obj) and fields(obj)]
-        items, metadata = page(found, request.query, store.revision)
+        revision, objects = self._read_list(request.query, kind, namespace)
+        found = [obj for obj in objects if labels(obj) and fields(obj)]
+        items, metadata = page(found, request.query, revision)
+        if is_asked_for(request.headers.get("accept", "")):
+            return build_table(kind, items, metadata)
         if kind.custom:
             items = [_typed(kind, item) for item in items]
         return {
@@ -255,6 +287,19 @@ class ClusterDouble(Wire):
             "metadata": metadata,
             "items": items,
         }
+
+    def _read_list(
+        self, query: Mapping[str, str], kind: Kind, namespace: str
+    ) -> tuple[int, Sequence[Obj]]:
+        """Return the revision that is read, and the objects: now, or exactly at an earlier one."""
+        store = self._api.store
+        if query.get("resourceVersionMatch") != "Exact":
+            return store.revision, store.list(kind, namespace)
+        revision = int(query.get("resourceVersion") or 0)
+        objects = store.read_at(revision, kind, namespace)
+        if objects is None:
+            raise Refused(410, "Expired", "The provided resource version is too old.", {})
+        return revision, objects
 
     def _watch(self, request: Request) -> Answer:
         """Answer with the changes since a revision, or wait a little; a client asks again."""

@@ -65,6 +65,8 @@ from infra.local.kube_schema import (
 )
 from infra.local.kube_validation import check_valid
 
+# How soon a namespace that is held by finalizers is looked at again.
+_LOOK_AGAIN_SECONDS: Final = 0.05
 _FIRST_NAMESPACES: Final = ("default", "kube-node-lease", "kube-public", "kube-system")
 _COUNTS_GENERATIONS: Final = frozenset(
     {
@@ -93,6 +95,7 @@ _SERVER_METADATA: Final = (
     "creationTimestamp",
     "generation",
     "deletionTimestamp",
+    "deletionGracePeriodSeconds",
     "managedFields",
 )
 
@@ -191,12 +194,21 @@ class KubeApi:
         # Quantities stay as they are spelled: another spelling is another value to other managers.
         applied = self._addressed(call, strip(body, call.kind))
         live = self.store.get(call.kind, call.namespace, call.name)
+        uid = applied["metadata"].get("uid")
         if live is None:
+            if uid:
+                why = "uid mismatch: the provided object specified uid"
+                why = f"{why} {uid}, and no existing object was found"
+                raise conflict(call.kind, call.name, why)
             owners = {Manager(call.manager, "Apply"): field_paths(applied, SCHEMAS[call.kind])}
             new = self._prepare_new(call, applied)
             return self._store_new(call, with_owners(new, owners, {}, call.kind)), True
-        self._check_preconditions(call, applied["metadata"], live)
+        wanted = {name: each for name, each in applied["metadata"].items() if name != "uid"}
+        self._check_preconditions(call, wanted, live)
         new = plan_apply(live, applied, call.kind, call.manager, force=call.force)
+        if uid and uid != live["metadata"]["uid"]:
+            fault = invalid_value("metadata.uid", uid, "field is immutable")
+            raise invalid(call.kind, call.name, [fault])
         return self._store_changed(call, new, live, applier=call.manager), False
 
     def replace(self, call: Call, body: Obj) -> Obj:
@@ -229,9 +241,18 @@ class KubeApi:
         # Only Jobs orphan by default: kubernetes.io/docs/concepts/workloads/controllers/job.
         if policy == "Orphan" or (policy is None and call.kind == kinds.JOB):
             self._orphan(live)
+        if live["metadata"].get("finalizers"):
+            return self._hold(call.kind, live)
         self.store.remove(call.kind, live)
         self._settle(call)
         return _deleted(call.kind, live)
+
+    def _hold(self, kind: Kind, live: Obj) -> Obj:
+        """Mark an object as being deleted: it stays until nobody's finalizer holds it."""
+        if "deletionTimestamp" in live["metadata"]:
+            return live
+        marks = {"deletionTimestamp": timestamp(), "deletionGracePeriodSeconds": 0}
+        return self.store.put(kind, {**live, "metadata": {**live["metadata"], **marks}})
 
     def _decode(self, call: Call, body: Obj) -> Obj:
         """Return the object as typed code would read it, or refuse (400) what it could not."""
@@ -404,6 +425,8 @@ class KubeApi:
         An apply that changes anything dates its manager's entry anew; one that changes nothing
         leaves it as it is.
         """
+        if call.kind == kinds.SERVICE:
+            new = _with_addresses(new, live)
         new = with_defaults(call.kind, new)
         metadata = {**new["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
         if call.kind in _COUNTS_GENERATIONS and new.get("spec") != live.get("spec"):
@@ -422,6 +445,9 @@ class KubeApi:
         if call.dry_run:
             return new
         stored = self.store.put(call.kind, new)
+        is_held = call.kind == kinds.NAMESPACE or stored["metadata"].get("finalizers")
+        if "deletionTimestamp" in stored["metadata"] and not is_held:
+            self.store.remove(call.kind, stored)
         self._settle(call)
         return stored
 
@@ -472,8 +498,14 @@ class KubeApi:
         return stored
 
     def _finish(self, namespace: Obj) -> None:
-        self.store.remove_namespace(namespace["metadata"]["name"])
-        self.store.remove(kinds.NAMESPACE, namespace)
+        name = namespace["metadata"]["name"]
+        for kind, obj in self.store.remove_contents(name):
+            self._hold(kind, obj)
+        if self.store.is_empty(name):
+            self.store.remove(kinds.NAMESPACE, namespace)
+        else:
+            again = max(self.timing.termination_seconds, _LOOK_AGAIN_SECONDS)
+            self.schedule.after(again, lambda: self._finish(namespace))
 
     def _orphan(self, owner: Obj) -> None:
         for kind in (kinds.REPLICA_SET, kinds.POD):
@@ -504,6 +536,15 @@ def _decoding_text(kind: Kind, problem: Problem) -> str:
         f"json: cannot unmarshal {names.get(type(problem.value), 'number')} into Go struct field"
         f" {kind.name}.{path} of type {types.get(problem.wanted, problem.wanted)}"
     )
+
+
+def _with_addresses(new: Obj, live: Obj) -> Obj:
+    """Return a Service whose list of addresses follows its one address, where that was changed."""
+    spec, old = new.get("spec") or {}, live["spec"]
+    address, addresses = spec.get("clusterIP"), spec.get("clusterIPs")
+    if address and address != old.get("clusterIP") and addresses == old.get("clusterIPs"):
+        spec = {**spec, "clusterIPs": [address]}
+    return {**new, "spec": spec}
 
 
 def _deleted(kind: Kind, obj: Obj) -> Obj:

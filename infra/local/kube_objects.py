@@ -8,7 +8,7 @@ import json
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -237,12 +237,16 @@ def owner_reference(kind: Kind, owner: Obj) -> Obj:
 
 
 class Change(NamedTuple):
-    """One write, for those who watch: what is ADDED, MODIFIED or DELETED."""
+    """One write, for those who watch: what is ADDED, MODIFIED or DELETED.
+
+    before is the object that it replaced or removed.
+    """
 
     revision: int
     what: str
     kind: Kind
     object: Obj
+    before: Obj | None = None
 
 
 class Store:
@@ -283,6 +287,21 @@ class Store:
             return sorted(found, key=object_key)
         return sorted((obj for group in groups.values() for obj in group.values()), key=object_key)
 
+    def read_at(self, revision: int, kind: Kind, namespace: str = "") -> Sequence[Obj] | None:
+        """Return what list returned at an earlier revision, or None where that is forgotten."""
+        if self.changes and self.changes[0].revision > revision + 1:
+            return None
+        found = {object_key(obj): obj for obj in self.list(kind, namespace)}
+        for change in reversed(self.changes):
+            if change.revision <= revision:
+                break
+            inside = namespace in {"", change.object["metadata"].get("namespace", "")}
+            if change.kind == kind and inside:
+                found.pop(object_key(change.object), None)
+                if change.before is not None:
+                    found[object_key(change.object)] = change.before
+        return [found[key] for key in sorted(found)]
+
     def put(self, kind: Kind, obj: Obj) -> Obj:
         """Store the object under the next revision and return it."""
         self.revision += 1
@@ -294,9 +313,10 @@ class Store:
         }
         stored = {**obj, "metadata": metadata}
         group = self._objects[kind].setdefault(metadata.get("namespace", ""), {})
-        what = "MODIFIED" if metadata["name"] in group else "ADDED"
+        before = group.get(metadata["name"])
         group[metadata["name"]] = stored
-        self.changes.append(Change(self.revision, what, kind, stored))
+        what = "MODIFIED" if before else "ADDED"
+        self.changes.append(Change(self.revision, what, kind, stored, before))
         return stored
 
     def remove(self, kind: Kind, obj: Obj) -> None:
@@ -305,15 +325,23 @@ class Store:
         group = self._objects[kind].get(metadata.get("namespace", ""), {})
         if group.pop(metadata["name"], None) is not None:
             self.revision += 1
-            self.changes.append(Change(self.revision, "DELETED", kind, obj))
+            self.changes.append(Change(self.revision, "DELETED", kind, obj, obj))
 
-    def remove_namespace(self, namespace: str) -> None:
-        """Forget everything in the namespace, but not the namespace itself."""
+    def remove_contents(self, namespace: str) -> Iterator[tuple[Kind, Obj]]:
+        """Forget what is in the namespace; yield what finalizers hold, which stays."""
         for kind in KINDS:
             if kind.namespaced:
-                for obj in list(self._objects[kind].pop(namespace, {}).values()):
-                    self.revision += 1
-                    self.changes.append(Change(self.revision, "DELETED", kind, obj))
+                for obj in self.list(kind, namespace):
+                    if obj["metadata"].get("finalizers"):
+                        yield kind, obj
+                    else:
+                        self.remove(kind, obj)
+
+    def is_empty(self, namespace: str) -> bool:
+        """Tell whether nothing is in the namespace."""
+        return not any(
+            groups.get(namespace) for kind, groups in self._objects.items() if kind.namespaced
+        )
 
 
 def object_key(obj: Obj) -> str:

@@ -1,10 +1,14 @@
 """What a kubelet would make of a pod, told from its image and command alone: status and logs.
 
 Images that start with `bad/` or hold `:does-not-exist` cannot be pulled; `crash` in an image, a
-command or an argument makes a container crash; a pod that does not restart runs once and succeeds.
-Everything else runs.
+command or an argument makes a container crash, and `# out of memory` at its end has it killed for
+that. A container runs after those before it, if these ended well; a pod that does not restart
+runs once and succeeds. Everything else runs. Where its command or an argument ends in
+`# wide 1000`,
+each line of its log begins with a thousand times "é".
 """
 
+import re
 import time
 import zlib
 from collections.abc import Mapping
@@ -16,26 +20,50 @@ from infra.local.kube_validation import check_log_options
 LOG_LINES: Final = 600
 _SECONDS_PER_LINE: Final = 1
 _CRASHES: Final = 3
+# 128 and the signal's number, SIGKILL.
+_KILLED: Final = 137
+_WIDE: Final = re.compile(r"# wide (\d{1,5})$")
 
 
 def created_status(pod: Obj, node: str) -> Obj:
     """Return the status of a pod that a node has just taken."""
-    waiting = {"waiting": {"reason": "ContainerCreating"}}
     return {
         **pod["status"],
         "conditions": _conditions(ready=False, done=False),
         "hostIP": "127.0.0.1",
         "startTime": timestamp(),
-        "containerStatuses": [
-            _container_status(item, waiting, ready=False) for item in pod["spec"]["containers"]
-        ],
+        **_statuses_before(pod["spec"]),
         "nodeName": node,
     }
+
+
+def _statuses_before(spec: Obj) -> Obj:
+    """Return the containers' statuses before any has started."""
+    first = spec.get("initContainers", [])
+    reason = "PodInitializing" if first else "ContainerCreating"
+    waiting = {"waiting": {"reason": reason}}
+    statuses = {"containerStatuses": [_waiting(item, waiting) for item in spec["containers"]]}
+    if first:
+        statuses["initContainerStatuses"] = [_waiting(item, waiting) for item in first]
+    return statuses
+
+
+def _waiting(item: Obj, state: Obj) -> Obj:
+    return _container_status(item, state, ready=False)
 
 
 def settled_status(pod: Obj) -> Obj:
     """Return the status of a pod once its containers have done what they will do."""
     spec, status = pod["spec"], pod["status"]
+    first = _settle_first(spec)
+    if first and not all(one["ready"] for one in first):
+        failed = spec["restartPolicy"] == "Never" and "terminated" in _stopped_at(first)
+        return {
+            **status,
+            "phase": "Failed" if failed else "Pending",
+            "conditions": _conditions(ready=False, done=failed, initialized=False),
+            "initContainerStatuses": first,
+        }
     once = spec["restartPolicy"] != "Always"
     statuses = [_settle(item, spec["restartPolicy"]) for item in spec["containers"]]
     pulling = any(one["state"].get("waiting", {}).get("reason") in _PULL for one in statuses)
@@ -52,8 +80,30 @@ def settled_status(pod: Obj) -> Obj:
         "phase": phase,
         "conditions": _conditions(ready=ready, done=phase in {"Succeeded", "Failed"}),
         **addresses,
+        **({"initContainerStatuses": first} if first else {}),
         "containerStatuses": statuses,
     }
+
+
+def _settle_first(spec: Obj) -> list[Obj]:
+    """Return the statuses of the containers that run before the others, one after another."""
+    statuses: list[Obj] = []
+    for item in spec.get("initContainers", ()):
+        if any(not one["ready"] for one in statuses):
+            statuses.append(_waiting(item, {"waiting": {"reason": "PodInitializing"}}))
+            continue
+        stays = item.get("restartPolicy") == "Always"
+        policy = "Always" if stays else spec["restartPolicy"].replace("Always", "OnFailure")
+        settled = _settle(item, policy)
+        done = settled["state"].get("terminated", {}).get("exitCode") == 0
+        statuses.append(settled | {"ready": settled["ready"] or done})
+    return statuses
+
+
+def _stopped_at(statuses: list[Obj]) -> Obj:
+    """Return the state of the first container that did not end well."""
+    state: Obj = next(one["state"] for one in statuses if not one["ready"])
+    return state
 
 
 _PULL: Final = frozenset({"ImagePullBackOff", "ErrImagePull"})
@@ -61,9 +111,10 @@ _PULL: Final = frozenset({"ImagePullBackOff", "ErrImagePull"})
 
 def trouble(pod: Obj) -> tuple[str, str] | None:
     """Return the reason and message of the event that a pod in trouble gives rise to."""
-    for item, status in zip(
-        pod["spec"]["containers"], pod["status"]["containerStatuses"], strict=True
-    ):
+    spec, told = pod["spec"], pod["status"]
+    items = [*spec.get("initContainers", ()), *spec["containers"]]
+    statuses = [*told.get("initContainerStatuses", ()), *told["containerStatuses"]]
+    for item, status in zip(items, statuses, strict=True):
         reason = status["state"].get("waiting", {}).get("reason")
         if reason in _PULL:
             text = f'Failed to pull image "{item["image"]}": {item["image"]}: not found'
@@ -81,7 +132,12 @@ def _cannot_pull(item: Obj) -> bool:
 
 def _crashes(item: Obj) -> bool:
     words = [item["image"], *item.get("command", ()), *item.get("args", ())]
-    return any("crash" in word for word in words)
+    return any("crash" in word for word in words) or _runs_out(item)
+
+
+def _runs_out(item: Obj) -> bool:
+    words = [*item.get("command", ()), *item.get("args", ())]
+    return any(word.endswith("# out of memory") for word in words)
 
 
 def _settle(item: Obj, restart_policy: str) -> Obj:
@@ -90,20 +146,24 @@ def _settle(item: Obj, restart_policy: str) -> Obj:
         state: Obj = {"waiting": {"reason": "ImagePullBackOff", "message": message}}
         return _container_status(item, state, ready=False)
     if restart_policy == "Never" or (restart_policy == "OnFailure" and not _crashes(item)):
-        return _container_status(item, _terminated(int(_crashes(item))), ready=False)
+        return _container_status(item, _ended(item), ready=False)
     if _crashes(item):
         message = f"back-off 40s restarting failed container={item['name']}"
         state = {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
         status = _container_status(item, state, ready=False)
-        return status | {"restartCount": _CRASHES, "lastState": _terminated(1)}
+        return status | {"restartCount": _CRASHES, "lastState": _ended(item)}
     return _container_status(item, {"running": {"startedAt": timestamp()}}, ready=True)
 
 
-def _terminated(code: int) -> Obj:
+def _ended(item: Obj) -> Obj:
+    """Return the state of a container after its run."""
+    code, reason = (1, "Error") if _crashes(item) else (0, "Completed")
+    if _runs_out(item):
+        code, reason = _KILLED, "OOMKilled"
     return {
         "terminated": {
             "exitCode": code,
-            "reason": "Error" if code else "Completed",
+            "reason": reason,
             "startedAt": timestamp(),
             "finishedAt": timestamp(),
         }
@@ -125,11 +185,11 @@ def _container_status(item: Obj, state: Obj, *, ready: bool) -> Obj:
     }
 
 
-def _conditions(*, ready: bool, done: bool) -> list[Obj]:
+def _conditions(*, ready: bool, done: bool, initialized: bool = True) -> list[Obj]:
     now = timestamp()
     states = {
         "PodScheduled": True,
-        "Initialized": True,
+        "Initialized": initialized,
         "ContainersReady": ready,
         "Ready": ready,
     }
@@ -137,7 +197,8 @@ def _conditions(*, ready: bool, done: bool) -> list[Obj]:
     for name, true in states.items():
         condition = {"type": name, "status": str(true), "lastTransitionTime": now}
         if not true:
-            reason = "PodCompleted" if done else "ContainersNotReady"
+            reason = "PodCompleted" if done and initialized else "ContainersNotReady"
+            reason = "ContainersNotInitialized" if name == "Initialized" else reason
             condition |= {"reason": reason}
         found.append(condition)
     return found
@@ -155,7 +216,16 @@ def read_log(pod: Obj, query: Mapping[str, str]) -> bytes:
     previous = query.get("previous") in {"true", "1"}
     _check_has_log(pod, container, previous=previous)
     lines = _log_lines(name, container, options, stamped=query.get("timestamps") in {"true", "1"})
-    return "".join(lines).encode()[: options.get("limitBytes")]
+    padding = "é" * _width(pod, container)
+    # As with the real one, the newest lines are the ones that are cut.
+    return "".join(f"{padding}{line}" for line in lines).encode()[: options.get("limitBytes")]
+
+
+def _width(pod: Obj, container: str) -> int:
+    items = [*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]]
+    item = next(one for one in items if one["name"] == container)
+    found = _WIDE.search(" ".join([*item.get("command", ()), *item.get("args", ())]))
+    return int(found[1]) if found else 0
 
 
 def _log_options(name: str, query: Mapping[str, str]) -> dict[str, int]:
@@ -192,7 +262,8 @@ def _choose_container(pod: Obj, wanted: str) -> str:
 def _check_has_log(pod: Obj, container: str, *, previous: bool) -> None:
     name = pod["metadata"]["name"]
     about = f'container "{container}" in pod "{name}"'
-    statuses = pod["status"].get("containerStatuses", ())
+    groups = ("initContainerStatuses", "containerStatuses")
+    statuses = [one for group in groups for one in pod["status"].get(group, ())]
     status = next((one for one in statuses if one["name"] == container), None)
     if status is None:
         message = f"{about} is not available"

@@ -327,10 +327,15 @@ def _is_well_formed(value: Json, name: str) -> bool:
         if name == "quantity":
             canonical_quantity(value)
         elif name == "base64":
-            base64.b64decode(value, validate=True)
+            base64.b64decode(_in_one_line(value), validate=True)
     except ValueError:
         return False
     return True
+
+
+def _in_one_line(text: str) -> str:
+    """Return base64 without its line breaks, which Go's decoder ignores."""
+    return text.replace("\r", "").replace("\n", "")
 
 
 def children(value: Json, schema: Schema) -> Iterator[tuple[Step, Json, Schema | None]]:
@@ -397,7 +402,9 @@ _OMITTED: Final = frozenset({"map", "list", "keyed"})
 
 
 def _canonical(value: Json, schema: Schema) -> Json:
-    return canonical_quantity(value) if schema.type == "quantity" else _copy(value)
+    if schema.type == "quantity":
+        return canonical_quantity(value)
+    return _in_one_line(value) if schema.type == "base64" else _copy(value)
 
 
 def _copy(value: Json) -> Json:

@@ -4,7 +4,9 @@ Only the rules that callers meet are here. The wording is the API server's, sinc
 these answers to advice for a person.
 """
 
+import ipaddress
 import re
+import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
@@ -149,12 +151,29 @@ def _container_parts(item: Obj, field: str) -> Faults:
     for index, variable in enumerate(item.get("env", ())):
         if not variable.get("name"):
             yield required(f"{field}.env[{index}].name")
+        yield from _source(variable, f"{field}.env[{index}].valueFrom")
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if name in item:
             yield from _handler(item[name], f"{field}.{name}")
     for name, handler in item.get("lifecycle", {}).items():
         if isinstance(handler, dict):
             yield from _handler(handler, f"{field}.lifecycle.{name}")
+
+
+def _source(variable: Obj, field: str) -> Faults:
+    source = variable.get("valueFrom")
+    if source is None:
+        return
+    if not source:
+        why = (
+            "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef`"
+            " or `fileKeyRef`"
+        )
+        yield invalid_value(field, "", why)
+    if variable.get("value"):
+        yield invalid_value(field, "", "may not be specified when `value` is not empty")
+    elif len(source) > 1:
+        yield invalid_value(field, "", "may not have more than one field specified at a time")
 
 
 def _mounts(item: Obj, field: str, volumes: set[str | None]) -> Faults:
@@ -240,6 +259,9 @@ def _cron_job(spec: Obj) -> Faults:
         shown = " ".join(fields)
         why = f"expected exactly 5 fields, found {len(fields)}: [{shown}]"
         yield invalid_value("spec.schedule", schedule, why)
+    zone = spec.get("timeZone")
+    if zone is not None and zone not in zoneinfo.available_timezones():
+        yield invalid_value("spec.timeZone", zone, f"unknown time zone {zone}")
     policies = ["Allow", "Forbid", "Replace"]
     if spec.get("concurrencyPolicy") not in policies:
         yield unsupported("spec.concurrencyPolicy", spec.get("concurrencyPolicy"), policies)
@@ -280,6 +302,23 @@ def _limit_range(spec: Obj) -> Faults:
                     shown = text if group == "defaultRequest" else most
                     why = f"{word} value {text} is greater than max value {most}"
                     yield invalid_value(field, shown, why)
+
+
+def _network_policy(spec: Obj) -> Faults:
+    for group, side in (("ingress", "from"), ("egress", "to")):
+        for index, rule in enumerate(spec.get(group, ())):
+            for number, peer in enumerate(rule.get(side, ())):
+                field = f"spec.{group}[{index}].{side}[{number}].ipBlock"
+                yield from _ip_block(peer.get("ipBlock") or {}, field)
+
+
+def _ip_block(block: Obj, field: str) -> Faults:
+    for index, text in enumerate(block.get("except", ())):
+        whole, part = ipaddress.ip_network(block["cidr"]), ipaddress.ip_network(text)
+        is_inside = part.version == whole.version and part.network_address in whole
+        if not is_inside or part.prefixlen <= whole.prefixlen:
+            why = f"must be a strict subset of `cidr`: {block['cidr']}"
+            yield invalid_value(f"{field}.except[{index}]", text, why)
 
 
 def _data_faults(obj: Obj) -> Faults:
@@ -344,4 +383,5 @@ _RULES: Final[Mapping[Kind, Callable[[Json], Faults]]] = {
     kinds.SERVICE: _service,
     kinds.RESOURCE_QUOTA: _quota,
     kinds.LIMIT_RANGE: _limit_range,
+    kinds.NETWORK_POLICY: _network_policy,
 }

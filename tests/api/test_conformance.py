@@ -52,7 +52,7 @@ def gateway(
     """The app with a domain and a friend who has something on the web."""
     kube.timing.termination_seconds = 0.0
     clock = Clock()
-    api = Api(configure_domain(cloudflare), now=clock.now, sleep=clock.sleep)
+    api = Api(configure_domain(cloudflare), now=clock.now)
     api.register_friend()
     manifests = [create_service_manifest(), create_deployment_manifest("web")]
     assert api.post("/api/friends/alice/namespace/apply", manifests).status == 200

@@ -26,6 +26,9 @@ from tests.harness import ROOT, Api, LambdaContext, build_event, to_answer
 # Codes that never leave as an answer's: an invocation's, a bug's (500), and an operation's own.
 NOT_ANSWERED = {"invalid_event", "internal_error"}
 OPENAPI = "/api/openapi.json"
+HEALTH = '{"ok": true, "status": "healthy", "timestamp": "2026-11-27T01:06:02.834011Z"}'
+KEPT = {"Cache-Control": "public, max-age=5", "ETag": 'W/"x"', "Vary": "Accept-Encoding"}
+TOLD = {"X-Request-Id": "1", **KEPT}
 
 
 def operations() -> dict[tuple[str, str], Any]:
@@ -44,6 +47,7 @@ def test_the_description_is_valid_openapi(api: Api, kube: ClusterDouble) -> None
     assert kube.requests == []
 
 
+@pytest.mark.case("W8")
 @pytest.mark.parametrize(
     ("told", "asked", "served_at"),
     [
@@ -65,16 +69,24 @@ def test_the_description_is_valid_openapi(api: Api, kube: ClusterDouble) -> None
         ),
         # MiniStack's URL in path style, of which the event has the stage alone; nothing at all.
         (
-            {"path": f"/dev{OPENAPI}"},
+            {"apiId": "a1", "path": f"/dev{OPENAPI}"},
             f"http://127.0.0.1:4566/_aws/execute-api/a1/dev{OPENAPI}",
             "http://127.0.0.1:4566/_aws/execute-api/a1/dev",
         ),
         ({"path": None}, f"http://127.0.0.1:8000{OPENAPI}", "http://127.0.0.1:8000"),
+        # A slash at the end, and some too many.
+        (
+            {"domainName": "api.example", "path": f"//v1/{OPENAPI}/"},
+            f"https://api.example/v1{OPENAPI}/",
+            "https://api.example/v1",
+        ),
     ],
 )
 def test_the_server_is_where_the_description_was_asked_for(
-    api: Api, told: dict[str, Any], asked: str, served_at: str
+    backend: None, told: dict[str, Any], asked: str, served_at: str
 ) -> None:
+    # What MiniStack's events do not tell, its stage's settings do.
+    api = Api({"GATEWAY_PATH": "/_aws/execute-api/{apiId}"} if "apiId" in told else {})
     event = build_event("GET", OPENAPI, "", {}, None)
     event["requestContext"] |= told
     (server,) = to_answer(api.app(event, LambdaContext())).json["servers"]
@@ -130,15 +142,17 @@ def error_codes() -> set[str]:
 @pytest.mark.parametrize(
     ("status", "headers", "text"),
     [
-        (200, {"X-Request-Id": "1"}, '{"ok": true, "more": 1}'),
-        (200, {"X-Request-Id": "1"}, '{"ok": 1}'),
-        (200, {"X-Request-Id": "1"}, "{}"),
-        (200, {}, '{"ok": true}'),
-        (200, {"X-Request-Id": "1", "Location": "x"}, '{"ok": true}'),
-        (204, {"X-Request-Id": "1"}, ""),
+        (200, TOLD, HEALTH.replace("true", 'true, "more": 1')),
+        (200, TOLD, HEALTH.replace("true", "1")),
+        (200, TOLD, "{}"),
+        (200, {**KEPT}, HEALTH),
+        (200, {**TOLD, "Location": "x"}, HEALTH),
+        (200, {**TOLD, "Cache-Control": "no-store"}, HEALTH),
+        (304, TOLD, HEALTH),
+        (204, TOLD, ""),
         (
             400,
-            {"X-Request-Id": "1"},
+            {**TOLD, "Cache-Control": "no-store"},
             '{"error": "x", "code": "y", "details": [], "request_id": "1"}',
         ),
     ],
@@ -157,15 +171,16 @@ def test_an_answer_that_is_not_described_fails_the_test_that_sees_it(
 def test_an_answer_without_a_header_of_all_fails_the_test_that_sees_it(
     method: str, status: int, name: str
 ) -> None:
-    headers = {"Content-Type": "application/json", "X-Request-Id": "1", **UNIVERSAL}
+    headers = {"Content-Type": "application/json", **TOLD, **UNIVERSAL}
     del headers[name]
     with pytest.raises(AssertionError):
-        require_described(method, "/api/health", ApiAnswer(status, headers, '{"ok": true}'))
+        require_described(method, "/api/health", ApiAnswer(status, headers, HEALTH))
 
 
 def test_the_answer_that_is_described_passes() -> None:
-    headers = {"Content-Type": "application/json", "X-Request-Id": "1", **UNIVERSAL}
-    require_described("GET", "/api/health", ApiAnswer(200, headers, '{"ok": true}'))
+    headers = {"Content-Type": "application/json", **UNIVERSAL, **TOLD}
+    require_described("GET", "/api/health", ApiAnswer(200, headers, HEALTH))
+    require_described("GET", "/api/health", ApiAnswer(304, headers, ""))
 
 
 def test_the_page_shows_every_operation_and_loads_nothing(api: Api) -> None:

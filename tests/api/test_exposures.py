@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.domain.errors import UpstreamUnreachable
 from chalicelib.gateways.exposures import DynamoExposureStore
+from infra.local import kube_objects
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
 from tests.cluster_client import ClusterClient, wait_until
@@ -64,6 +65,12 @@ def deploy(api: Api, friend_id: str = "alice") -> None:
 
 def records(cloudflare: CloudflareDouble) -> list[tuple[str, str, str]]:
     return [(each["type"], each["name"], each["content"]) for each in cloudflare.records(ZONE_ID)]
+
+
+def look(api: Api, clock: Clock) -> Any:
+    """Return the exposures as they are seen when somebody may look again."""
+    clock.pass_seconds(31)
+    return api.get(f"{EXPOSE}?check=true").json
 
 
 def failing(answer: Any) -> list[str]:
@@ -150,7 +157,7 @@ def test_the_list_tells_what_does_not_work(
         cluster.delete(paths[spoil])
     else:
         cloudflare.reset()
-    (listed,) = api.get(EXPOSE).json
+    (listed,) = api.get(f"{EXPOSE}?check=true").json
     assert check in failing(listed)
     assert all(each["message"] for each in listed["checks"] if not each["ok"])
 
@@ -317,7 +324,7 @@ def test_g07_a_record_that_changed_hands_is_left_alone(
 
 @pytest.mark.parametrize("comment", ["", "friends-api/another-friend/my-app", "edited by hand"])
 def test_g07_a_list_names_the_record_that_is_in_the_way(
-    api: Api, cloudflare: CloudflareDouble, comment: str
+    api: Api, clock: Clock, cloudflare: CloudflareDouble, comment: str
 ) -> None:
     api.post(EXPOSE, APP)
     api.post(EXPOSE, {"name": "other", "service": "web"})
@@ -326,7 +333,7 @@ def test_g07_a_list_names_the_record_that_is_in_the_way(
     fields = {name: other[name] for name in ("type", "name", "content", "proxied", "comment")}
     cloudflare.seed(ZONE_ID, **fields)
     cloudflare.seed(ZONE_ID, name=HOST, type="A", content="198.51.100.7", comment=comment)
-    shown = {each["name"]: each for each in api.get(EXPOSE).json}
+    shown = {each["name"]: each for each in look(api, clock)}
     assert failing(shown["my-app"]) == ["record"]
     (check,) = (each for each in shown["my-app"]["checks"] if not each["ok"])
     assert "a DNS record that is not the API's" in check["message"]
@@ -335,15 +342,318 @@ def test_g07_a_list_names_the_record_that_is_in_the_way(
 
 
 def test_g07_a_list_looks_closer_only_where_a_record_is_not_as_it_should_be(
-    api: Api, cloudflare: CloudflareDouble
+    api: Api, clock: Clock, cloudflare: CloudflareDouble
 ) -> None:
     api.post(EXPOSE, APP)
     cloudflare.requests.clear()
-    api.get(EXPOSE)
+    look(api, clock)
     assert len(cloudflare.requests) == 1
     cloudflare.reset()
-    (check,) = (each for each in api.get(EXPOSE).json[0]["checks"] if not each["ok"])
+    (check,) = (each for each in look(api, clock)[0]["checks"] if not each["ok"])
     assert check["message"] == "There is no DNS record; send the expose request again."
+
+
+# W2: a zone id that belongs to another zone
+
+
+def api_with_zones(cloudflare: CloudflareDouble, clock: Clock, *zones: tuple[str, str]) -> Api:
+    """Return the app as it is deployed with these domains and zone ids."""
+    domains = [{"name": name, "zone_id": zone, "target": TARGET} for name, zone in zones]
+    environment = {"DOMAINS": json.dumps(domains), "CLOUDFLARE_URL": cloudflare.url}
+    return Api(environment, now=clock.now)
+
+
+@pytest.mark.case("W2")
+@pytest.mark.parametrize(
+    ("domain", "zone_id"),
+    [
+        (DOMAIN, "f" * 32),
+        ("friends.example.net", ZONE_ID),
+        ("notfriends.example", ZONE_ID),
+        ("apps.second.example", ZONE_ID),
+        ("other.net", "f" * 32),
+    ],
+)
+def test_a_domain_with_another_zones_id_is_never_exposed_on(
+    api: Api, cloudflare: CloudflareDouble, clock: Clock, domain: str, zone_id: str
+) -> None:
+    wrong = api_with_zones(cloudflare, clock, (domain, zone_id))
+    for _ in range(2):
+        answer = wrong.post(EXPOSE, APP)
+        assert (answer.status, answer.json["code"]) == (502, "dns_misconfigured")
+        assert domain in answer.json["error"]
+        assert cloudflare.zones[zone_id] in answer.json["error"]
+        assert cloudflare.records(zone_id) == []
+        assert wrong.get(EXPOSE).json == []
+    right = api_with_zones(cloudflare, clock, (DOMAIN, ZONE_ID))
+    assert right.post(EXPOSE, APP).status == 200
+
+
+@pytest.mark.case("W2")
+@pytest.mark.parametrize("fault", [{"match": "POST"}, {"match": "POST", "after": True}])
+def test_a_lost_answer_in_the_wrong_zone_leaves_nothing(
+    api: Api,
+    cloudflare: CloudflareDouble,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Any,
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    wrong = api_with_zones(cloudflare, clock, (DOMAIN, "f" * 32))
+    cloudflare.fail_next(drop=True, **fault)
+    assert wrong.post(EXPOSE, APP).json["code"] == "dns_misconfigured"
+    assert cloudflare.records("f" * 32) == []
+    assert wrong.get(EXPOSE).json == []
+
+
+@pytest.mark.case("W2")
+def test_a_record_that_could_not_be_removed_again_is_removed_by_a_repeat(
+    api: Api, cloudflare: CloudflareDouble, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    wrong = api_with_zones(cloudflare, clock, (DOMAIN, "f" * 32))
+    cloudflare.fail_next(status=503, times=5, match="DELETE")
+    assert wrong.post(EXPOSE, APP).status == 503
+    assert wrong.post(EXPOSE, APP).json["code"] == "dns_misconfigured"
+    assert cloudflare.records("f" * 32) == []
+
+
+@pytest.mark.case("W2")
+def test_what_the_version_before_made_in_the_wrong_zone_is_removed(
+    api: Api, cloudflare: CloudflareDouble, clock: Clock
+) -> None:
+    api.post(EXPOSE, APP)
+    (record,) = cloudflare.records(ZONE_ID)
+    fields = {name: record[name] for name in ("type", "name", "content", "proxied", "comment")}
+    cloudflare.reset()
+    cloudflare.seed("f" * 32, **fields)
+    wrong = api_with_zones(cloudflare, clock, (DOMAIN, "f" * 32))
+    assert wrong.delete(f"{EXPOSE}/my-app").json == {"ok": True}
+    assert cloudflare.records("f" * 32) == []
+
+
+@pytest.mark.case("W2")
+def test_a_zone_id_that_became_wrong_keeps_what_it_hides(
+    api: Api, cloudflare: CloudflareDouble, clock: Clock, cluster: ClusterClient
+) -> None:
+    api.post(EXPOSE, APP)
+    before = cloudflare.records(ZONE_ID)
+    wrong = api_with_zones(cloudflare, clock, (DOMAIN, "f" * 32))
+    for answer in (wrong.post(EXPOSE, APP), wrong.delete(f"{EXPOSE}/my-app")):
+        assert (answer.status, answer.json["code"]) == (502, "dns_misconfigured")
+    assert cluster.find(f"{ROUTES}/expose-my-app") is not None
+    assert cloudflare.records(ZONE_ID) == before
+    assert api.delete(f"{EXPOSE}/my-app").status == 200
+    assert cloudflare.records(ZONE_ID) == []
+
+
+@pytest.mark.case("W2")
+@pytest.mark.parametrize("event", [{}, {"friend_id": "alice"}])
+def test_reconcile_makes_nothing_in_a_wrong_zone_and_says_so(
+    api: Api, cloudflare: CloudflareDouble, clock: Clock, event: Any
+) -> None:
+    api.post(EXPOSE, APP)
+    wrong = api_with_zones(cloudflare, clock, (DOMAIN, "f" * 32))
+    for _ in range(2):
+        cloudflare.requests.clear()
+        report = wrong.reconcile(event)
+        assert report["ok"] is False
+        assert "dns_misconfigured" in {each["code"] for each in report["failed"]}
+        assert {each.method for each in cloudflare.requests} == {"GET"}
+    assert cloudflare.records("f" * 32) == []
+
+
+# W4: a cluster without Traefik's definitions
+
+CLAIM = {"pk": {"S": f"HOST#{HOST}"}, "sk": {"S": "CLAIM"}}
+LACKS = pytest.mark.parametrize("others_stay", [False, True])
+
+
+@pytest.mark.case("W4")
+@LACKS
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+def test_without_traefiks_definitions_nothing_is_written_and_an_admin_is_asked_for(
+    api: Api, cloudflare: CloudflareDouble, kube: ClusterDouble, query: str, *, others_stay: bool
+) -> None:
+    kube.undefine(kube_objects.INGRESS_ROUTE, others_stay=others_stay)
+    answer = api.post(f"{EXPOSE}{query}", APP)
+    assert (answer.status, answer.json["code"]) == (502, "cluster_misconfigured")
+    assert "ingressroutes of traefik.io/v1alpha1" in answer.json["error"]
+    assert "Ask an admin" in answer.json["error"]
+    assert cloudflare.requests == []
+    assert api.get(EXPOSE).json == []
+    assert "Item" not in boto3.client("dynamodb").get_item(TableName=TABLE, Key=CLAIM)
+
+
+@pytest.mark.case("W4")
+@LACKS
+def test_definitions_that_go_take_no_other_part_along_and_come_back_by_reconcile(
+    api: Api, cluster: ClusterClient, kube: ClusterDouble, *, others_stay: bool
+) -> None:
+    api.post(EXPOSE, APP)
+    kube.undefine(kube_objects.INGRESS_ROUTE, others_stay=others_stay)
+    cluster.delete(f"{POLICIES}/friend-netpol")
+    status = api.get(f"{NAMESPACE}/status")
+    assert (status.status, status.json["ingressRoutes"]) == (200, [])
+    assert {*failing(api.get(f"{EXPOSE}?check=true").json[0])} == {"route", "policy"}
+    report = api.reconcile()
+    assert [each["code"] for each in report["failed"]] == ["cluster_misconfigured"]
+    assert cluster.find(f"{POLICIES}/friend-netpol") is not None
+    kube.define(kube_objects.INGRESS_ROUTE)
+    assert api.reconcile()["ok"] is True
+    assert cluster.find(f"{ROUTES}/expose-my-app") is not None
+
+
+@pytest.mark.case("W4")
+@LACKS
+def test_without_definitions_an_exposure_can_still_be_removed(
+    api: Api, cloudflare: CloudflareDouble, kube: ClusterDouble, *, others_stay: bool
+) -> None:
+    api.post(EXPOSE, APP)
+    kube.undefine(kube_objects.INGRESS_ROUTE, others_stay=others_stay)
+    assert api.delete(f"{EXPOSE}/my-app").json == {"ok": True}
+    assert records(cloudflare) == []
+
+
+@pytest.mark.case("W4")
+def test_without_exposures_a_cluster_needs_no_traefik(api: Api, kube: ClusterDouble) -> None:
+    kube.undefine(kube_objects.INGRESS_ROUTE)
+    assert api.reconcile()["ok"] is True
+
+
+# L2: names of the platform's own
+
+
+@pytest.mark.case("L2")
+@pytest.mark.parametrize("name", ["friends-api-kc", "admin-login", "secure", "status1"])
+def test_what_was_exposed_before_its_name_was_reserved_is_kept_and_can_be_removed(
+    api: Api, cloudflare: CloudflareDouble, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert api.post(EXPOSE, APP | {"name": name}).status == 400
+    with monkeypatch.context() as before:
+        before.setattr("chalicelib.domain.exposures.is_reserved", lambda _: False)
+        assert api.post(EXPOSE, APP | {"name": name}).status == 200
+    cloudflare.reset()
+    assert api.reconcile()["ok"] is True
+    assert len(records(cloudflare)) == 1
+    assert [each["name"] for each in api.get(EXPOSE).json] == [name]
+    assert api.delete(f"{EXPOSE}/{name}").status == 200
+    assert records(cloudflare) == []
+
+
+# H5: what a list costs, and what it knows
+
+
+@pytest.mark.case("H5")
+def test_a_list_in_a_loop_asks_neither_cloudflare_nor_the_cluster(
+    api: Api, cloudflare: CloudflareDouble, kube: ClusterDouble
+) -> None:
+    exposed = api.post(EXPOSE, APP).json
+    cloudflare.reset()
+    kube.requests.clear()
+    for _ in range(50):
+        (listed,) = api.get(EXPOSE).json
+        assert listed == {key: exposed[key] for key in exposed if key != "ok"}
+    assert (cloudflare.requests, kube.requests) == ([], [])
+
+
+@pytest.mark.case("H5")
+def test_a_friend_is_looked_at_every_thirty_seconds_at_most_by_whatever_instance(
+    api: Api, cloudflare: CloudflareDouble, clock: Clock
+) -> None:
+    api.post(EXPOSE, APP)
+    cloudflare.reset()
+    other = Api(api.environment, now=clock.now)
+    first = api.get(f"{EXPOSE}?check=true").json
+    assert failing(first[0]) == ["record"]
+    assert first[0]["checked_at"]
+    looks = len(cloudflare.requests)
+    for instance in (api, other) * 10:
+        clock.pass_seconds(1)
+        assert instance.get(f"{EXPOSE}?check=true").json == first
+        assert instance.get(EXPOSE).json == first
+    assert len(cloudflare.requests) == looks
+    clock.pass_seconds(10)
+    (again,) = other.get(f"{EXPOSE}?check=true").json
+    assert len(cloudflare.requests) == 2 * looks
+    assert again["checked_at"] > first[0]["checked_at"]
+
+
+@pytest.mark.case("H5")
+def test_a_look_that_fails_is_not_repeated_at_once(api: Api, kube: ClusterDouble) -> None:
+    api.post(EXPOSE, APP)
+    before = api.get(EXPOSE).json
+    kube.fail_next(status=403, match="GET .*/pods")
+    assert api.get(f"{EXPOSE}?check=true").status == 502
+    assert api.get(f"{EXPOSE}?check=true").json == before
+
+
+@pytest.mark.case("H5")
+def test_without_exposures_nothing_is_looked_at(api: Api, kube: ClusterDouble) -> None:
+    kube.requests.clear()
+    assert api.get(f"{EXPOSE}?check=true").json == []
+    assert kube.requests == []
+
+
+@pytest.mark.case("H5")
+def test_what_was_seen_of_another_service_is_not_told_of_this_one(
+    api: Api, kube: ClusterDouble
+) -> None:
+    api.post(EXPOSE, APP)
+    api.post(f"{NAMESPACE}/apply", create_service_manifest("other"))
+    kube.fail_next(status=403, match="PATCH .*ingressroutes")
+    assert api.post(EXPOSE, APP | {"service": "other"}).status == 502
+    (listed,) = api.get(EXPOSE).json
+    assert listed["checked_at"] is None
+    assert all(not each["ok"] for each in listed["checks"])
+
+
+@pytest.mark.case("H5")
+def test_a_row_of_the_version_before_is_read_and_looked_at(api: Api) -> None:
+    api.post(EXPOSE, APP)
+    boto3.client("dynamodb").update_item(
+        TableName=TABLE,
+        Key={"pk": {"S": "FRIEND#alice"}, "sk": {"S": "EXPOSURE#my-app"}},
+        UpdateExpression="REMOVE checked_at, faults",
+    )
+    (listed,) = api.get(EXPOSE).json
+    assert listed["checked_at"] is None
+    assert failing(api.get(f"{EXPOSE}?check=true").json[0]) == []
+
+
+@pytest.mark.case("H5")
+def test_looks_leave_room_to_whoever_exposes_and_they_to_reconcile(
+    api: Api, cloudflare: CloudflareDouble, clock: Clock
+) -> None:
+    api.post(EXPOSE, APP)
+    use_up(clock, 85)
+    refused = api.get(f"{EXPOSE}?check=true")
+    assert (refused.status, refused.json["code"]) == (503, "dns_rate_limited")
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert api.post(f"{EXPOSE}?dry_run=true", APP).json["code"] == "dns_rate_limited"
+    assert api.post(EXPOSE, APP | {"name": "second"}).status == 200
+    use_up(clock, 140)
+    assert api.post(EXPOSE, APP | {"name": "third"}).json["code"] == "dns_rate_limited"
+    assert api.delete(f"{EXPOSE}/my-app").json["code"] == "dns_rate_limited"
+    assert api.reconcile()["ok"] is True
+    use_up(clock, 170)
+    cloudflare.requests.clear()
+    report = api.reconcile()
+    assert "dns_rate_limited" in json.dumps(report["failed"])
+    assert cloudflare.requests == []
+    clock.pass_seconds(60)
+    assert api.reconcile()["ok"] is True
+
+
+def use_up(clock: Clock, sent: int) -> None:
+    """Have so many requests of this minute sent already, by whomever."""
+    start = clock.now().replace(second=0).strftime("%Y-%m-%dT%H:%M:%SZ")
+    boto3.client("dynamodb").update_item(
+        TableName=TABLE,
+        Key={"pk": {"S": "COUNTER#cloudflare"}, "sk": {"S": start}},
+        UpdateExpression="SET sent = :sent",
+        ExpressionAttributeValues={":sent": {"N": str(sent)}},
+    )
 
 
 def test_g08_a_create_whose_answer_was_lost_is_found_again(
@@ -396,11 +706,11 @@ def test_g12_of_two_records_of_ours_one_is_kept(api: Api, cloudflare: Cloudflare
 
 
 def test_l03_a_route_that_failed_is_finished_by_a_repeat(
-    api: Api, cloudflare: CloudflareDouble, kube: ClusterDouble, cluster: ClusterClient
+    api: Api, clock: Clock, cloudflare: CloudflareDouble, kube: ClusterDouble
 ) -> None:
     kube.fail_next(status=403, match="PATCH .*ingressroutes")
     assert api.post(EXPOSE, APP).status == 502
-    assert failing(api.get(EXPOSE).json[0]) == ["route"]
+    assert failing(look(api, clock)[0]) == ["route"]
     assert api.post(EXPOSE, APP).status == 200
     assert failing(api.get(EXPOSE).json[0]) == []
     assert len(records(cloudflare)) == 1
@@ -457,11 +767,13 @@ def test_a_route_that_is_not_ours_is_never_touched(
     assert records(cloudflare) == []
 
 
-def test_a_route_that_says_more_than_ours_is_told(api: Api, cluster: ClusterClient) -> None:
+def test_a_route_that_says_more_than_ours_is_told(
+    api: Api, clock: Clock, cluster: ClusterClient
+) -> None:
     api.post(EXPOSE, APP)
     tls = {"spec": {"tls": {"secretName": "nope"}}}
     cluster.merge(f"{ROUTES}/expose-my-app", tls)
-    assert failing(api.get(EXPOSE).json[0]) == ["route"]
+    assert failing(look(api, clock)[0]) == ["route"]
 
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 502), ("POST", 409), ("DELETE", 200)])

@@ -2,15 +2,16 @@
 
 import base64
 import json
-import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import boto3
 import pytest
 
 from chalicelib.routes import answer_size
 from infra.local.cluster import ClusterDouble
+from tests.aws_double import AwsDouble
 from tests.factories import (
     AGENT_ID,
     AGENT_TOKEN,
@@ -32,7 +33,7 @@ def test_registering_records_the_friend_provisions_and_writes_the_profile(api: A
     body = create_friend_body(discord_id=DISCORD_ID, preferred_channel="discord")
     answer = api.post("/api/friends", body)
     assert answer.status == 201
-    assert answer.headers["Location"] == "../api/friends/alice"
+    assert answer.headers["Location"] == "/test/api/friends/alice"
     assert answer.json == {
         "ok": True,
         "id": "alice",
@@ -73,8 +74,7 @@ def test_pages_follow_one_another_without_gap_or_repeat(api: Api) -> None:
         answer = api.get(url)
         seen += [friend["id"] for friend in answer.json]
         pages += 1
-        link = re.fullmatch(r'<(\?[^>]+)>; rel="next"', answer.headers.get("Link", ""))
-        url = f"/api/friends{link[1]}" if link else ""
+        url = answer.next_url
     assert (seen, pages) == (ids, 3)
 
 
@@ -92,8 +92,7 @@ def test_what_does_not_fit_one_answer_of_lambdas_is_cut_and_leads_to_the_rest(
         assert len(json.dumps(answer.text)) <= most_bytes
         seen += [friend["id"] for friend in answer.json]
         pages += 1
-        link = re.fullmatch(r'<(\?[^>]+)>; rel="next"', answer.headers.get("Link", ""))
-        url = f"/api/friends{link[1]}" if link else ""
+        url = answer.next_url
     assert (seen, pages) == (ids, 3)
 
 
@@ -104,11 +103,9 @@ def test_an_agents_pages_are_full_and_name_nobody_out_of_bounds(api: Api) -> Non
         api.put(f"/api/friends/friend{number}/agents/mochi", {"status": "blocked"})
     first = api.get("/api/friends?limit=1", token=AGENT_TOKEN)
     assert [each["id"] for each in first.json] == ["friend2"]
-    link = re.fullmatch(r'<(\?[^>]+)>; rel="next"', first.headers["Link"])
-    assert link is not None
     cursor = base64.urlsafe_b64encode(b"friend2").decode().rstrip("=")
-    assert f"cursor={cursor}" in link[1]
-    second = api.get(f"/api/friends{link[1]}", token=AGENT_TOKEN)
+    assert f"cursor={cursor}" in first.next_url
+    second = api.get(first.next_url, token=AGENT_TOKEN)
     assert [each["id"] for each in second.json] == ["friend4"]
     assert "Link" not in second.headers
 
@@ -283,6 +280,63 @@ def test_relationships_can_be_required(backend: None) -> None:
     assert api.put(grant, {"status": "active"}, token=AGENT_TOKEN).status == 403
     assert api.put(grant, {"status": "active"}).status == 200
     assert api.get("/api/friends/bob", token=AGENT_TOKEN).status == 200
+
+
+@pytest.fixture
+def narrowed(backend: None) -> Api:
+    """An app that narrows agents to their own friends: mochi has five of seven."""
+    api = Api({"REQUIRE_RELATIONSHIP": "true"})
+    for number in range(5):
+        api.register_friend(f"friend{number}", token=AGENT_TOKEN)
+    api.register_friend("another")
+    api.register_friend("zoe")
+    return api
+
+
+@pytest.mark.case("M3")
+@pytest.mark.parametrize("limit", [1, 2, 5, 1000])
+def test_an_agents_own_friends_follow_one_another_without_gap_or_repeat(
+    narrowed: Api, limit: int
+) -> None:
+    narrowed.put(f"/api/friends/friend3/agents/{AGENT_ID}", {"status": "inactive"})
+    seen, url, pages = [], f"/api/friends?limit={limit}", 0
+    while url:
+        answer = narrowed.get(url, token=AGENT_TOKEN)
+        seen += [each["id"] for each in answer.json]
+        pages += 1
+        url = answer.next_url
+    assert seen == ["friend0", "friend1", "friend2", "friend4"]
+    assert pages == -(-4 // limit)
+
+
+@pytest.mark.case("M3")
+def test_a_relationship_with_an_earlier_friend_of_the_id_shows_nobody(
+    narrowed: Api, aws: AwsDouble
+) -> None:
+    boto3.client("dynamodb").update_item(
+        TableName="friends",
+        Key={"pk": {"S": "FRIEND#friend1"}, "sk": {"S": "PROFILE"}},
+        UpdateExpression="SET uid = :uid",
+        ExpressionAttributeValues={":uid": {"S": "another"}},
+    )
+    listed = narrowed.get("/api/friends", token=AGENT_TOKEN).json
+    assert [each["id"] for each in listed] == ["friend0", "friend2", "friend3", "friend4"]
+
+
+@pytest.mark.case("M3")
+@pytest.mark.parametrize("token", [AGENT_TOKEN, OTHER_AGENT_TOKEN])
+def test_a_list_ends_with_its_time_and_leads_on(
+    api: Api, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    for number in range(4):
+        api.register_friend(f"friend{number}", token=AGENT_TOKEN)
+        api.put(f"/api/friends/friend{number}/agents/tofu", {"status": "blocked"})
+    monkeypatch.setattr("chalicelib.services.friends._MOST_LOADED", 1)
+    narrowed = Api({"REQUIRE_RELATIONSHIP": "true"} if token == AGENT_TOKEN else {})
+    options: Any = {"token": token, "remaining_seconds": 4}
+    answer = narrowed.get("/api/friends?limit=2", **options)
+    assert len(answer.json) == (1 if token == AGENT_TOKEN else 0)
+    assert answer.next_url
 
 
 def test_a_cluster_is_one_of_those_we_know(backend: None) -> None:

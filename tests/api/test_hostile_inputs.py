@@ -129,7 +129,10 @@ def faults_of(request: HostileRequest, answer: ApiAnswer) -> list[str]:
     if not 400 <= answer.status < 500:
         return ["not refused"]
     error, faults = answer.json, []
-    if error.keys() != {"error", "code", "details", "request_id"} or not error["code"]:
+    fields = {"error", "code", "details", "request_id"}
+    if error["code"] == "manifest_refused":
+        fields |= {"results"}
+    if error.keys() != fields or not error["code"]:
         faults.append("of another shape")
     if answer.status not in WITHOUT_PLACE and error["code"] != "malformed_json":
         places = [detail["path"] for detail in error["details"]]

@@ -354,7 +354,7 @@ WEBHOOK = {"message": 'admission webhook "canary" denied the request: canary'}
 def test_l08_what_the_cluster_says_to_a_write_is_told_by_a_code(
     backend: None, kube: ClusterDouble, upstream: int, body: Any, expected: tuple[int, str]
 ) -> None:
-    api = Api(sleep=lambda _: None)
+    api = Api()
     api.register_friend()
     fault = {"status": upstream, "body": {"message": "canary"} | body, "times": 50}
     kube.fail_next(match="PATCH .*/configmaps/", **fault)

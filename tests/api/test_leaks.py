@@ -108,6 +108,7 @@ def use_everything(api: Api, kube: ClusterDouble) -> list[Any]:
             api.get(f"{namespace}/pods", remaining_seconds=5),
             api.get(f"{namespace}/status", remaining_seconds=5),
             api.get(f"{namespace}/logs/web?tail=3", remaining_seconds=5),
+            api.get(f"{namespace}/logs/none", remaining_seconds=5),
             api.post(f"{namespace}/provision", remaining_seconds=5),
             api.delete(f"{namespace}/deployments/web", remaining_seconds=5),
         ]

@@ -301,7 +301,7 @@ def test_logs_are_the_last_lines(alice: Api, cluster: ClusterClient) -> None:
     cluster.create(create_pod("web"))
     wait_until(lambda: alice.get(PODS).json[0]["ready"])
     answer = alice.get(f"{LOGS}/web").json
-    assert answer.keys() == {"pod", "container", "tail", "logs"}
+    assert answer.keys() == {"pod", "container", "tail", "logs", "truncated"}
     assert (answer["pod"], answer["container"], answer["tail"]) == ("web", "web", 100)
     assert len(answer["logs"].splitlines()) == 100
     assert len(alice.get(f"{LOGS}/web?tail=3").json["logs"].splitlines()) == 3
@@ -323,6 +323,29 @@ def test_e02_e03_a_log_is_bounded_in_lines_and_bytes_and_never_followed(
         assert 1 <= int(parameters["tailLines"]) <= 500
         assert 1 <= int(parameters["limitBytes"]) <= 5_000_000
         assert "follow" not in parameters
+
+
+@pytest.mark.case("K11")
+@pytest.mark.parametrize(
+    ("width", "tail", "shown"),
+    [(3000, 100, 86), (2600, 500, 99), (5000, 500, 52), (10_000, 500, 26), (2600, 90, 90)],
+)
+def test_the_oldest_lines_of_a_log_that_is_too_long_are_cut(
+    alice: Api, cluster: ClusterClient, width: int, tail: int, shown: int
+) -> None:
+    pod = create_pod("web")
+    pod["spec"]["containers"][0]["args"] = [f"# wide {width}"]
+    cluster.create(pod)
+    wait_until(lambda: alice.get(PODS).json[0]["ready"])
+    answer = alice.get(f"{LOGS}/web?tail={tail}").json
+    lines = answer["logs"].splitlines()
+    assert "line 600 from" in lines[-1]
+    assert {line.count("é") for line in lines} == {width}
+    assert "\ufffd" not in answer["logs"]
+    assert (len(lines), answer["tail"], answer["truncated"]) == (shown, tail, shown < tail)
+    text = alice.get(f"{LOGS}/web?tail={tail}", headers={"Accept": "text/plain"})
+    assert text.headers.get("X-Log-Truncated") == ("true" if shown < tail else None)
+    assert "line 600 from" in text.text.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -365,7 +388,7 @@ def test_logs_of_what_has_none_say_what_to_do(alice: Api, cluster: ClusterClient
 def test_a_deployment_is_deleted_once(alice: Api, cluster: ClusterClient) -> None:
     cluster.apply(create_deployment("web"))
     url = "/api/friends/alice/namespace/deployments/web"
-    assert alice.delete(url).json == {"ok": True}
+    assert alice.delete(url).json["ok"] is True
     wait_until(lambda: alice.get(PODS).json == [])
     gone = alice.delete(url)
     assert (gone.status, gone.json["code"]) == (404, "deployment_not_found")

@@ -45,6 +45,7 @@ ROLE_MATRIX = {
     ("GET", FRIEND): OF_FRIEND,
     ("PUT", FRIEND): OF_FRIEND,
     ("DELETE", FRIEND): OF_FRIEND,
+    ("GET", f"{FRIEND}/agents"): OF_FRIEND,
     ("PUT", AGENT): OWN_ONLY,
     ("DELETE", AGENT): OWN_ONLY,
     ("GET", f"{FRIEND}/secrets"): OF_FRIEND,

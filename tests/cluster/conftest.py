@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
+from infra import route_domains
 from tests.cluster_client import ClusterClient, wait_until
+from tests.contract.cluster.builders import build_ingress_route_definition
 from tests.harness import ROOT, Api, create_backend
 
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 SERVICE_ACCOUNTS = "/api/v1/namespaces/friends-system/serviceaccounts"
 
 
@@ -32,7 +35,11 @@ def admin(admin_kubeconfig: str) -> ClusterClient:
     command = ["kubectl", "apply", "-k", str(ROOT / "infra" / "cluster")]
     environment = {**os.environ, "KUBECONFIG": os.environ["CONTRACT_KUBECONFIG"]}
     subprocess.run(command, check=True, capture_output=True, env=environment)  # noqa: S603 - kubectl
-    return ClusterClient(admin_kubeconfig)
+    client = ClusterClient(admin_kubeconfig)
+    client.call("POST", DEFINITIONS, build_ingress_route_definition())
+    wait_until(lambda: client.call("GET", "/apis/traefik.io/v1alpha1/ingressroutes")[0] == 200)
+    client.apply(route_domains.build_config_map(["friends.example", "apps.example.org"]))
+    return client
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from tests.manifests import (
     create_deployment_manifest,
     create_job_manifest,
     create_service_manifest,
+    spell_out_defaults,
 )
 from tests.unit.domain.admission.good_manifests import GOOD
 
@@ -28,10 +29,27 @@ class HurriedClock(Clock):
 
 
 @pytest.fixture
-def api(api: Api) -> Api:
-    """The app, with a worker that does not dawdle."""
-    clock = HurriedClock()
-    return Api(now=clock.now, sleep=clock.sleep)
+def clock() -> Clock:
+    """The time."""
+    return HurriedClock()
+
+
+@pytest.fixture
+def api(api: Api, clock: Clock) -> Api:
+    """The app, on that clock."""
+    del api
+    return Api(now=clock.now)
+
+
+def follow(api: Api, clock: Clock, answer: Any) -> Any:
+    """Read the accepted operation until it is over: that has its rollouts judged."""
+    assert answer.status == 202, answer.text
+    url = answer.json["operation"]["url"]
+    operation = api.get(url).json
+    while operation["status"] in {"pending", "running"}:
+        clock.sleep(2)
+        operation = api.get(url).json
+    return operation
 
 
 @pytest.fixture
@@ -63,6 +81,23 @@ def test_each_kind_is_created_then_left_unchanged(api: Api, url: str) -> None:
     changed = create_config_map_manifest(data={"colour": "red"})
     assert changes(api.post(f"{url}?dry_run=true", changed)) == ["configured"]
     assert changes(api.post(url, changed)) == ["configured"]
+
+
+SPELLED_OUT = spell_out_defaults()
+
+
+@pytest.mark.case("K10")
+@pytest.mark.parametrize("kind", SPELLED_OUT)
+def test_an_object_with_its_defaults_spelled_out_is_unchanged(
+    api: Api, url: str, kind: str
+) -> None:
+    clock = Clock()
+    api = Api(now=clock.now, sleep=clock.sleep)
+    told = []
+    for each in (*SPELLED_OUT[kind], SPELLED_OUT[kind][0]):
+        clock.pass_seconds(7)
+        told += changes(api.post(url, each))
+    assert told == ["created", "unchanged", "unchanged"]
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -98,6 +133,34 @@ def test_another_managers_field_is_not_taken(
     assert ".data.colour" in answer.json["results"][0]["error"]
 
 
+def test_a_field_of_ours_that_kubectl_holds_is_taken_over_by_force(
+    api: Api, admin: ClusterClient, url: str, friend_id: str
+) -> None:
+    deployment = create_deployment_manifest(replicas=1)
+    assert changes(api.post(url, deployment)) == ["created"]
+    path = f"/apis/apps/v1/namespaces/friend-{friend_id}/deployments/web/scale"
+    admin.merge(f"{path}?fieldManager=kubectl", {"spec": {"replicas": 2}})
+    answer = api.post(url, deployment)
+    assert (answer.status, answer.json["results"][0]["code"]) == (422, "field_conflict")
+    assert "kubectl" in answer.json["results"][0]["error"]
+    assert "?force=true" in answer.json["results"][0]["error"]
+    assert changes(api.post(f"{url}?force=true", deployment)) == ["configured"]
+    assert changes(api.post(url, deployment)) == ["unchanged"]
+
+
+def test_a_deployment_is_deleted_by_its_uid_while_its_status_changes(
+    api: Api, admin: ClusterClient, url: str, friend_id: str
+) -> None:
+    assert changes(api.post(url, create_deployment_manifest())) == ["created"]
+    path = url.replace("apply", "deployments/web")
+    assert api.delete(f"{path}?dry_run=true").status == 200
+    answer = api.delete(path)
+    assert answer.status == 200, answer.text
+    assert answer.json["operation"]["results"][0]["status"] == "deleted"
+    assert admin.find(f"/apis/apps/v1/namespaces/friend-{friend_id}/deployments/web") is None
+    assert api.delete(path).status == 404
+
+
 def test_more_than_the_quota_admits_is_422(api: Api, url: str) -> None:
     manifests = [create_service_manifest(f"s{number}") for number in range(10)]
     assert set(changes(api.post(url, manifests))) == {"created"}
@@ -106,22 +169,23 @@ def test_more_than_the_quota_admits_is_422(api: Api, url: str) -> None:
 
 
 def test_a_rollout_and_a_job_are_followed_to_their_end(
-    api: Api, url: str, invocations: list[Any]
+    api: Api, clock: Clock, url: str, invocations: list[Any]
 ) -> None:
     manifests = [create_deployment_manifest(), create_job_manifest()]
     answer = api.post(f"{url}?wait=ready", manifests)
-    assert answer.status == 202
     api.deliver(invocations)
-    operation = api.get(answer.json["operation"]["url"]).json
+    operation = follow(api, clock, answer)
     assert operation["status"] == "succeeded", operation
 
 
-def test_a_rollout_beyond_the_quota_says_so(api: Api, url: str, invocations: list[Any]) -> None:
+def test_a_rollout_beyond_the_quota_says_so(
+    api: Api, clock: Clock, url: str, invocations: list[Any]
+) -> None:
     api.post(url, create_deployment_manifest("first", replicas=2))
     wait_until(lambda: is_running(api, url, 2), seconds=60)
     answer = api.post(f"{url}?wait=ready", create_deployment_manifest("second", replicas=2))
     api.deliver(invocations)
-    operation = api.get(answer.json["operation"]["url"]).json
+    operation = follow(api, clock, answer)
     assert (operation["status"], operation["code"]) == ("failed", "quota_exceeded"), operation
 
 
@@ -131,14 +195,14 @@ def is_running(api: Api, url: str, count: int) -> bool:
 
 
 def test_a17_what_admission_hardens_runs_under_the_restricted_standard(
-    api: Api, url: str, invocations: list[Any]
+    api: Api, clock: Clock, url: str, invocations: list[Any]
 ) -> None:
     bare = create_deployment_manifest(pod={"securityContext": None})
     del bare["spec"]["template"]["spec"]["containers"][0]["securityContext"]
     assert api.post(url, bare).status == 422
     answer = api.post(f"{url}?harden=true&wait=ready", bare)
     api.deliver(invocations)
-    assert api.get(answer.json["operation"]["url"]).json["status"] == "succeeded"
+    assert follow(api, clock, answer)["status"] == "succeeded"
 
 
 def test_a15_an_unknown_field_never_reaches_the_server(api: Api, url: str) -> None:

@@ -8,19 +8,15 @@ import pytest
 
 from infra.local.cloudflare import CloudflareDouble
 from tests.cluster_client import ClusterClient, wait_until
-from tests.contract.cluster.builders import build_ingress_route_definition
 from tests.harness import Api
 from tests.manifests import create_deployment_manifest, create_service_manifest
 
 ZONE_ID = "0123456789abcdef0123456789abcdef"
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 @pytest.fixture
 def api(api: Api, admin: ClusterClient, cloudflare: CloudflareDouble, friend_id: str) -> Api:
     """The app with a domain, and a friend with a service that runs."""
-    admin.call("POST", DEFINITIONS, build_ingress_route_definition())
-    wait_until(lambda: admin.call("GET", "/apis/traefik.io/v1alpha1/ingressroutes")[0] == 200)
     boto3.client("secretsmanager").create_secret(
         Name="friends/cloudflare", SecretString=cloudflare.token
     )
@@ -42,7 +38,7 @@ def test_an_exposure_is_a_route_that_its_definition_permits(
     path = f"/apis/traefik.io/v1alpha1/namespaces/friend-{friend_id}/ingressroutes/expose-app"
     route = admin.get(path)
     assert route["spec"]["routes"][0]["match"] == f"Host(`{hostname}`)"
-    wait_until(lambda: works(api, url), seconds=60)
+    wait_until(lambda: works(api, url), seconds=90)
     version = route["metadata"]["resourceVersion"]
     assert api.post(url, {"name": "app", "service": "web"}).status == 200
     assert admin.get(path)["metadata"]["resourceVersion"] == version
@@ -52,7 +48,7 @@ def test_an_exposure_is_a_route_that_its_definition_permits(
 
 
 def works(api: Api, url: str) -> bool:
-    (listed,) = api.get(url).json
+    (listed,) = api.get(f"{url}?check=true").json
     checks: list[Any] = listed["checks"]
     return all(each["ok"] for each in checks)
 

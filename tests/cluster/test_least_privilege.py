@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster_client import ClusterClient, create_pod
+from infra import route_domains
+from tests.cluster_client import ClusterClient, create_pod, wait_until
 from tests.harness import Api
 
 Refused = tuple[str, str, Any]
@@ -17,8 +18,13 @@ def create(kind: str, name: str = "x", version: str = "v1", **body: Any) -> dict
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **body}
 
 
-def create_namespace(name: str, *, uid: str | None = "u", enforce: str = "restricted") -> Any:
-    labels = {"pod-security.kubernetes.io/enforce": enforce}
+def create_namespace(
+    name: str, *, uid: str | None = "u", enforce: str = "restricted", version: str = "latest"
+) -> Any:
+    labels = {
+        "pod-security.kubernetes.io/enforce": enforce,
+        "pod-security.kubernetes.io/enforce-version": version,
+    }
     if uid is not None:
         labels["friends-api/uid"] = uid
     manifest = create("Namespace", name)
@@ -41,7 +47,31 @@ def create_cluster_binding() -> Any:
     return binding | {"kind": "ClusterRoleBinding"}
 
 
+def create_route(match: str = "Host(`app-x.friends.example`)", **spec: Any) -> Any:
+    service = {"kind": "Service", "name": "web", "port": 80}
+    rule = {"kind": "Rule", "match": match, "services": [service]}
+    spec = {"entryPoints": ["web", "websecure"], "routes": [rule], **spec}
+    return create("IngressRoute", version="traefik.io/v1alpha1", spec=spec)
+
+
+def create_route_to(**service: Any) -> Any:
+    route = create_route()
+    route["spec"]["routes"][0]["services"] = [{"kind": "Service", "name": "web", **service}]
+    return route
+
+
+def create_route_with(**rule: Any) -> Any:
+    route = create_route()
+    route["spec"]["routes"][0] |= rule
+    return route
+
+
+def create_service(**spec: Any) -> Any:
+    return create("Service", spec={"ports": [{"port": 80}], "selector": {"app": "x"}, **spec})
+
+
 CONFIG_MAP = create("ConfigMap")
+DOMAINS = f"{CORE}/namespaces/friends-system/configmaps/friend-api-domains"
 ROLE = create("ClusterRole", version="rbac.authorization.k8s.io/v1", rules=[])
 RESERVED = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
@@ -142,6 +172,62 @@ DENIED: dict[str, Refused] = {
 }
 
 
+ROUTES = "/apis/traefik.io/v1alpha1/namespaces/{ours}/ingressroutes"
+DENIED_ROUTES: dict[str, Any] = {
+    "a host of nobody's": create_route("Host(`bank.example`)"),
+    "a host that only ends alike": create_route("Host(`appfriends.example`)"),
+    "a host two levels below": create_route("Host(`a.b.friends.example`)"),
+    "the domain itself": create_route("Host(`friends.example`)"),
+    "every host": create_route("PathPrefix(`/`)"),
+    "every host like it": create_route("HostRegexp(`.*.friends.example`)"),
+    "one of two hosts": create_route("Host(`bank.example`) || Host(`app-x.friends.example`)"),
+    "two hosts in one rule": create_route("Host(`bank.example`, `app-x.friends.example`)"),
+    "no host but the one": create_route("!Host(`app-x.friends.example`)"),
+    "a host and a path": create_route("Host(`app-x.friends.example`) && PathPrefix(`/`)"),
+    "a host with a line after it": create_route("Host(`app-x.friends.example`)\n"),
+    "a Service of another namespace": create_route_to(namespace="kube-system"),
+    "a TraefikService": create_route_to(kind="TraefikService"),
+    "Traefik's own console": create_route_to(name="api@internal"),
+    "a transport": create_route_to(serversTransport="insecure"),
+    "a nameless kind": create_route_with(services=[{"name": "web", "port": 80}]),
+    "no Service": create_route_with(services=[]),
+    "a middleware": create_route_with(middlewares=[{"name": "auth", "namespace": "other"}]),
+    "a priority over others": create_route_with(priority=9999),
+    "a certificate": create_route(tls={"secretName": "x"}),
+    "a parent": create_route(parentRefs=[{"name": "x"}]),
+}
+PERMITTED_ROUTES: dict[str, Any] = {
+    "a host below the first domain": create_route(),
+    "a host below another domain": create_route("Host(`app-x.apps.example.org`)"),
+}
+# Denied by the policies alone: the roles permit it.
+DENIED_BY_POLICY: dict[str, Refused] = {
+    **{f"route {name}": ("POST", ROUTES, body) for name, body in DENIED_ROUTES.items()},
+    "open a load balancer": ("POST", f"{OURS}/services", create_service(type="LoadBalancer")),
+    "open a node's port": ("POST", f"{OURS}/services", create_service(type="NodePort")),
+    "lead elsewhere by a name": (
+        "POST",
+        f"{OURS}/services",
+        create("Service", spec={"type": "ExternalName", "externalName": "bank.example"}),
+    ),
+    "take an address over": (
+        "POST",
+        f"{OURS}/services",
+        create_service(externalIPs=["192.0.2.1"]),
+    ),
+    "create a namespace of an older restriction": (
+        "POST",
+        f"{CORE}/namespaces",
+        create_namespace("friend-x", version="v1.24"),
+    ),
+    "set an older restriction": (
+        "PATCH",
+        OURS,
+        {"metadata": {"labels": {"pod-security.kubernetes.io/enforce-version": "v1.24"}}},
+    ),
+}
+
+
 @pytest.fixture(scope="module")
 def foreign(admin: ClusterClient) -> str:
     """A namespace that looks like a friend's and is nobody's."""
@@ -161,6 +247,61 @@ def test_the_controller_cannot(
     content_type = "application/merge-patch+json" if method == "PATCH" else ""
     status, answer = controller.call(method, url, body, content_type)
     assert status in {403, 422}, (status, answer)
+
+
+@pytest.mark.case("L6")
+@pytest.mark.parametrize("what", DENIED_BY_POLICY)
+def test_the_policies_deny_what_the_roles_permit(
+    api: Api, controller: ClusterClient, friend_id: str, what: str
+) -> None:
+    api.register_friend(friend_id)
+    method, path, body = DENIED_BY_POLICY[what]
+    url = path.format(ours=f"friend-{friend_id}")
+    content_type = "application/merge-patch+json" if method == "PATCH" else ""
+    status, answer = controller.call(method, f"{url}?dryRun=All", body, content_type)
+    assert (status, "ValidatingAdmissionPolicy 'friend-api-" in answer["message"]) == (422, True), (
+        answer
+    )
+
+
+@pytest.mark.case("L6")
+@pytest.mark.parametrize("what", PERMITTED_ROUTES)
+def test_a_route_of_an_exposure_is_permitted(
+    api: Api, controller: ClusterClient, friend_id: str, what: str
+) -> None:
+    api.register_friend(friend_id)
+    url = ROUTES.format(ours=f"friend-{friend_id}")
+    status, answer = controller.call("POST", url, PERMITTED_ROUTES[what])
+    assert status == 201, answer
+    change = {"spec": {"routes": DENIED_ROUTES["a host of nobody's"]["spec"]["routes"]}}
+    status, answer = controller.call("PATCH", f"{url}/x", change, "application/merge-patch+json")
+    assert status == 422, answer
+    assert controller.call("DELETE", f"{url}/x")[0] == 200
+
+
+@pytest.mark.case("L6")
+def test_no_route_is_written_where_the_domains_are_not_told(
+    api: Api, admin: ClusterClient, controller: ClusterClient, friend_id: str
+) -> None:
+    api.register_friend(friend_id)
+    url = ROUTES.format(ours=f"friend-{friend_id}")
+    told = admin.get(DOMAINS)["data"]["domains"].split(",")
+    admin.delete(DOMAINS)
+    try:
+        wait_until(lambda: controller.call("POST", f"{url}?dryRun=All", create_route())[0] != 201)
+    finally:
+        admin.apply(route_domains.build_config_map(told))
+    wait_until(lambda: controller.call("POST", f"{url}?dryRun=All", create_route())[0] == 201)
+
+
+def test_the_controller_reads_which_domains_are_told_and_no_other_configmap(
+    controller: ClusterClient,
+) -> None:
+    assert controller.call("GET", DOMAINS)[0] == 200
+    assert controller.call("GET", f"{CORE}/namespaces/friends-system/configmaps")[0] == 403
+    assert (
+        controller.call("GET", DOMAINS.replace("friend-api-domains", "kube-root-ca.crt"))[0] == 403
+    )
 
 
 @pytest.mark.parametrize("group", ["user", "group"])

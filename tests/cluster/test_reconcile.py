@@ -2,17 +2,18 @@
 
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.cluster_client import ClusterClient, wait_until
-from tests.harness import Api
+from tests.harness import TABLE, Api
 
 POLICIES = "/apis/networking.k8s.io/v1/namespaces"
 
 
 @pytest.fixture(autouse=True)
 def _only_tests_live_here(admin: ClusterClient) -> None:
-    """A whole pass deletes namespaces of friends who are not recorded: real ones must be far."""
+    """A whole run tells the namespaces of friends who are not recorded: real ones must be far."""
     ours = "/api/v1/namespaces?labelSelector=app.kubernetes.io/managed-by=friends-api"
     names = [each["metadata"]["name"] for each in admin.get(ours)["items"]]
     real = [each for each in names if each.startswith("friend-") and "friend-t-" not in each]
@@ -68,9 +69,50 @@ def test_a_deleted_friend_leaves_nothing_in_the_cluster(
     answer = api.delete(f"/api/friends/{friend_id}?confirm={friend_id}")
     assert answer.status == 202, answer.text
     (report,) = api.deliver(invocations)
+    assert report["operation"]["status"] == "running", report
+    # No function waits for the namespace to go: the next run goes on.
+    path = f"/api/v1/namespaces/friend-{friend_id}"
+    wait_until(lambda: admin.find(path) is None, seconds=60)
+    identifier = report["operation"]["id"]
+    assert of(api.reconcile(), friend_id) == [f"operation {identifier} started again"]
+    (report,) = api.deliver(invocations)
     assert report["operation"]["status"] == "succeeded", report
-    assert admin.find(f"/api/v1/namespaces/friend-{friend_id}") is None
     assert api.get(f"/api/friends/{friend_id}").status == 404
+
+
+@pytest.mark.case("H2")
+def test_a_namespace_whose_friend_is_not_recorded_stays(
+    api: Api, admin: ClusterClient, friend_id: str
+) -> None:
+    path = f"/api/v1/namespaces/friend-{friend_id}"
+    api.register_friend(friend_id)
+    table = boto3.resource("dynamodb").Table(TABLE)
+    for item in table.scan()["Items"]:
+        table.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+    before = admin.get(path)
+    report = api.reconcile()
+    assert report["repaired"] == []
+    assert f"friend-{friend_id}" in str(report["refused"])
+    after = admin.get(path)
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert "deletionTimestamp" not in after["metadata"]
+
+
+@pytest.mark.case("H2")
+def test_a_namespace_that_a_late_request_made_after_the_deletion_goes(
+    api: Api, admin: ClusterClient, friend_id: str, invocations: list[Any]
+) -> None:
+    path = f"/api/v1/namespaces/friend-{friend_id}"
+    api.register_friend(friend_id)
+    labels = admin.get(path)["metadata"]["labels"]
+    api.delete(f"/api/friends/{friend_id}?confirm={friend_id}")
+    api.deliver(invocations)
+    metadata = {"name": f"friend-{friend_id}", "labels": labels}
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    assert admin.call("POST", "/api/v1/namespaces", manifest)[0] == 201
+    assert of(api.reconcile(), friend_id) == [f"Namespace friend-{friend_id} deleted"]
+    wait_until(lambda: admin.find(path) is None, seconds=60)
+    assert of(api.reconcile(), friend_id) == []
 
 
 def test_h05_an_id_is_not_free_while_its_namespace_is_terminating(

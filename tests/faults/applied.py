@@ -1,12 +1,14 @@
 """What a cluster holds of what was applied, held to the operations that are recorded."""
 
+import json
+import zlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from chalicelib.domain import kinds
 from chalicelib.domain.model import FriendRecord, JsonObject
-from chalicelib.domain.operations import Operation
+from chalicelib.domain.operations import Operation, OperationType
 from chalicelib.gateways.aws import AwsClients
 from chalicelib.gateways.operations import DynamoOperationStore
 from chalicelib.gateways.table import Table
@@ -16,7 +18,6 @@ from tests.observed import Observed
 _MANY = 1000
 # The label that tells one apply of a Deployment from another.
 VALUE: Final = "value"
-_DELETION: Final = "delete_object"
 _FOLLOWED: Final = (kinds.CONFIG_MAP.name, kinds.DEPLOYMENT.name)
 
 
@@ -28,7 +29,7 @@ def operations_of(record: FriendRecord) -> list[Operation]:
 
 def find_deviations(seen: Observed, record: FriendRecord) -> list[str]:
     """Return the friend's objects that do not say what the last operation on them did."""
-    possible = _possible_values(operations_of(record))
+    possible = _possible_values(operations_of(record), _manifests_in(seen, record))
     found = {
         (kind.name, each["metadata"]["name"]): _value_of(each)
         for kind in (kinds.CONFIG_MAP, kinds.DEPLOYMENT)
@@ -49,14 +50,27 @@ def _value_of(thing: JsonObject) -> Any:
     return (thing["metadata"].get("labels") or {}).get(VALUE)
 
 
-def _possible_values(operations: Iterable[Operation]) -> dict[tuple[str, str], list[Any]]:
+def _manifests_in(seen: Observed, record: FriendRecord) -> dict[str, list[JsonObject]]:
+    """Return the manifests of the friend's operations, by the operations' ids."""
+    return {
+        each["sk"]: json.loads(zlib.decompress(bytes(each["manifests"])))
+        for each in seen.items
+        if each["pk"] == f"MANIFESTS#{record.friend.id}"
+    }
+
+
+def _possible_values(
+    operations: Iterable[Operation], manifests: Mapping[str, list[JsonObject]]
+) -> dict[tuple[str, str], list[Any]]:
     possible: dict[tuple[str, str], list[Any]] = defaultdict(lambda: [None])
     for operation in operations:
-        for manifest, result in zip(operation.manifests, operation.results, strict=False):
+        if operation.type is OperationType.DELETE:
+            continue
+        for manifest, result in zip(manifests[operation.id], operation.results, strict=True):
             if manifest["kind"] not in _FOLLOWED:
                 continue
             key = manifest["kind"], manifest["metadata"]["name"]
-            value = None if operation.type == _DELETION else _value_of(manifest)
+            value = None if operation.type is OperationType.DELETE_OBJECT else _value_of(manifest)
             if result is None:
                 # It failed for good; whether it was sent is not known.
                 possible[key].append(value)

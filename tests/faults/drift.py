@@ -13,6 +13,7 @@ from tests.manifests import create_config_map_manifest
 from tests.world import DOMAIN, ZONE_ID, World, create_route
 
 _GHOST_UID: Final = "0" * 32
+_GHOST_SINCE: Final = "2020-01-01T00:00:00.000000Z"
 _NAMESPACE: Final = "/api/v1/namespaces/friend-alice"
 
 
@@ -96,10 +97,41 @@ def _plant_strays(world: World) -> None:
         Bucket=BUCKET,
         Key="friends/ghost/profile.json",
         Body=json.dumps({"id": "ghost"}).encode(),
-        Metadata={"revision": "2020-01-01T00:00:00.000000Z/000000000001"},
+        Metadata={"revision": f"{_GHOST_SINCE}/000000000001"},
     )
+    for item in (_tombstone(), _removed(uid)):
+        boto3.client("dynamodb").put_item(TableName=TABLE, Item=to_item(item))
     for pk in (f"HOST#old-ghost.{DOMAIN.name}", f"IDENTITY#discord#{'9' * 18}"):
         boto3.client("dynamodb").put_item(TableName=TABLE, Item=to_item(_claim(pk)))
+
+
+def _tombstone() -> dict[str, Any]:
+    return {
+        "pk": f"TOMBSTONE#{_GHOST_UID}",
+        "sk": "FRIEND",
+        "list_pk": "TOMBSTONES",
+        "list_sk": f"ghost#{_GHOST_UID}",
+        "friend_id": "ghost",
+        "uid": _GHOST_UID,
+        "cluster": "main",
+        "created_at": _GHOST_SINCE,
+        "deleted_at": "2021-01-01T00:00:00.000000Z",
+    }
+
+
+def _removed(uid: str) -> dict[str, Any]:
+    """Return what the removal of alice's exposure old has left in the table."""
+    pk = f"HOST#old-alice.{DOMAIN.name}"
+    return {
+        "pk": pk,
+        "sk": f"REMOVED#{uid}",
+        "list_pk": "CLAIMS",
+        "list_sk": f"alice#{pk}#removed",
+        "friend_id": "alice",
+        "uid": uid,
+        "exposure": "old",
+        "free_at": 1,
+    }
 
 
 def _claim(pk: str) -> dict[str, Any]:

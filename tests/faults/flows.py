@@ -19,6 +19,7 @@ from tests.world import World
 
 ALICE: Final = "/api/friends/alice"
 APPLY: Final = f"{ALICE}/namespace/apply"
+WEB: Final = f"{ALICE}/namespace/deployments/web"
 EXPOSE: Final = f"{ALICE}/namespace/expose"
 ASYNC: Final = {"Prefer": "respond-async"}
 
@@ -96,9 +97,26 @@ def _apply_async(attempt: Attempt) -> None:
     attempt.deliver()
 
 
+def _apply_web(world: World) -> None:
+    assert world.start().post(APPLY, create_deployment_manifest()).status == 200
+
+
+def _delete_object(attempt: Attempt) -> None:
+    attempt.call("DELETE", WEB)
+
+
+def _delete_object_behind(attempt: Attempt) -> None:
+    attempt.api.post(APPLY, create_deployment_manifest(replicas=2), headers=ASYNC)
+    attempt.call("DELETE", WEB)
+    attempt.deliver()
+
+
 def _apply_and_wait(attempt: Attempt) -> None:
     attempt.call("POST", f"{APPLY}?wait=ready", create_deployment_manifest())
     attempt.deliver()
+    if attempt.answer is not None and attempt.was_acknowledged:
+        # Who reads it has its rollout judged.
+        attempt.api.get(attempt.answer.json["operation"]["url"])
 
 
 def _expose(attempt: Attempt) -> None:
@@ -160,6 +178,15 @@ FLOWS: Final = (
     Flow("apply", _apply, adds=_APPLIED, removes=_REPLACED, is_partial=True),
     Flow("apply, async", _apply_async, adds=_APPLIED, removes=_REPLACED, is_partial=True),
     Flow("apply, wait=ready", _apply_and_wait, adds=("alice has Deployment web {}",)),
+    Flow(
+        "delete object", _delete_object, removes=("alice has Deployment web",), prepare=_apply_web
+    ),
+    Flow(
+        "delete object, behind an apply",
+        _delete_object_behind,
+        removes=("alice has Deployment web",),
+        prepare=_apply_web,
+    ),
     Flow("expose", _expose, adds=("alice exposes shop: web:80",)),
     Flow("un-expose", _take_down, removes=("alice exposes app",)),
     Flow("delete friend", _delete, removes=("alice ",)),

@@ -158,6 +158,7 @@ _POD_SECURITY: Final[tuple[Manifest, ...]] = (
     {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]},
     {"seccompProfile": {"type": "Unconfined"}},
     {"seccompProfile": {"type": "Localhost", "localhostProfile": "../x"}},
+    {"seccompProfile": {"type": "Localhost", "localhostProfile": "profiles/web.json"}},
     {"seccompProfile": None},
     {"appArmorProfile": {"type": "Unconfined"}},
     {"seLinuxOptions": {"type": "spc_t"}},
@@ -224,6 +225,7 @@ _FORBIDDEN_IN_CONTAINERS: Final[tuple[Manifest, ...]] = (
     *({"lifecycle": {hook: each}} for hook in ("postStart", "preStop") for each in _ASKING),
     *({probe: each} for probe in _PROBES for each in _ASKING),
     *({"resources": {"limits": {"cpu": amount}}} for amount in ("1e6", "1e3", "-1", "NaN")),
+    *({"resources": {"limits": {"memory": amount}}} for amount in ("200m", 256, "0.5", "512k")),
     {"resources": {"limits": {"nvidia.com/gpu": 1}}},
     {"resources": {"claims": [{"name": "gpu"}]}},
     {"env": [{"name": "T", "valueFrom": {"secretKeyRef": {**_SECRET, "key": "t"}}}]},
@@ -247,7 +249,9 @@ _FORBIDDEN_VOLUMES: Final[tuple[Manifest, ...]] = (
     {"iscsi": {}},
     {"gitRepo": {"repository": "https://example.net/x"}},
     *({"emptyDir": {"medium": medium}} for medium in ("Memory", "HugePages")),
+    {"emptyDir": {"sizeLimit": "200m"}},
     {"secret": {"secretName": "friends-api-tokens"}},
+    *({"secret": {"secretName": "s", "defaultMode": mode}} for mode in ("0600", 600, "420")),
     *({"projected": {"sources": [each]}} for each in _PROJECTED),
 )
 _ANNOTATIONS: Final = (
@@ -262,6 +266,7 @@ _LABELS: Final = (
     *("friends-api/friend", "friends-api/uid", "app.kubernetes.io/managed-by"),
     *("pod-template-hash", "controller-uid", "job-name", "batch.kubernetes.io/job-name"),
     *("pod-security.kubernetes.io/enforce", "x.k8s.io/y", LONG),
+    *("grafana_dashboard", "release", "prometheus", "k8s-app", "io.kubernetes.pod.namespace"),
 )
 _FORBIDDEN_METADATA: Final[tuple[Manifest, ...]] = (
     *({"namespace": value} for value in ("friend-bob", "", None)),
@@ -278,6 +283,7 @@ _FORBIDDEN_METADATA: Final[tuple[Manifest, ...]] = (
     {"generation": 1},
     *({"annotations": {key: "unconfined"}} for key in _ANNOTATIONS),
     *({"labels": {"app": "web", key: "friends-api"}} for key in _LABELS),
+    {"labels": {"app": "web", **{f"l{number}": "x" for number in range(32)}}},
 )
 _FORBIDDEN_IN_SERVICES: Final[tuple[Manifest, ...]] = (
     *({"type": name} for name in ("NodePort", "LoadBalancer", "ExternalName", LONG)),
@@ -297,11 +303,17 @@ _FORBIDDEN_IN_SERVICES: Final[tuple[Manifest, ...]] = (
     {"ipFamilies": ["IPv6"]},
     {"selector": {}},
     {"selector": {"friends-api/uid": "x"}},
+    {"selector": {"k8s-app": "kube-dns"}},
     {"ports": [{"port": 80, "nodePort": 30_080}]},
     {
         "sessionAffinity": "ClientIP",
         "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 86_401}},
     },
+)
+_FORBIDDEN_IN_JOBS: Final[tuple[Manifest, ...]] = (
+    {"completions": 100},
+    {"completions": 61},
+    *({"ttlSecondsAfterFinished": seconds} for seconds in (0, 599, 86_401, 604_800)),
 )
 _FORBIDDEN_KINDS: Final = (
     *("Pod", "DaemonSet", "StatefulSet", "ReplicaSet", "ReplicationController", "Secret"),
@@ -345,6 +357,10 @@ def _forbidden_elsewhere() -> Iterator[Manifest]:
     for build in (create_service_manifest, create_config_map_manifest):
         for metadata in _FORBIDDEN_METADATA:
             yield _with_metadata(build(), (), metadata)
+    for spec in _FORBIDDEN_IN_JOBS:
+        yield create_job_manifest(**spec)
+        yield create_cron_job_manifest(job=spec)
+    yield create_config_map_manifest(data={"a": "x" * 65_536})
     for spec in _FORBIDDEN_IN_SERVICES:
         yield create_service_manifest(**spec)
 

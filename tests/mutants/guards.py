@@ -21,7 +21,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parent.parent.parent
 _PRODUCT: Final = ROOT / "chalicelib"
 _NAMED: Final = {
-    "domain": "backends dns domains exposures fields ingress_routes rules tokens",
+    "domain": "backends dns domains exposures fields ingress_routes reserved rules tokens",
     "routes": "authentication declarations events handler http parameters strict_json table"
     " throttle",
     "services": "access",
@@ -42,7 +42,7 @@ NO_GUARDS: Final = {
     "fields": "CONTACT_CHANGES FRIENDSHIP NEW_FRIEND PLATFORM_IDS _REACHES",
     "handler": "_HEADERS _OTHER_REFUSAL _REFUSALS",
     "harden": "_CONTAINER_LISTS",
-    "ingress_routes": "_ENTRY_POINTS",
+    "ingress_routes": "ENTRY_POINTS",
     "kubeconfig": "_CERTIFICATE_KEYS _CLUSTER_KEYS _CONTEXT_KEYS _TOKEN_KEYS _TOP_KEYS",
     "manifests": "_RULES",
     "metadata": "_HARMLESS_ANNOTATIONS",
@@ -62,6 +62,7 @@ NO_GUARDS: Final = {
     "shapes": "SHAPES _SCALARS",
     "strategies": "_STRATEGIES",
     "table": "ROUTES",
+    "tls": "_CERTIFICATE_FAULTS",
     "volumes": "_PROJECTED _SOURCES",
     "workloads": "_COMPLETION_MODES _CONCURRENCY_POLICIES _DEPLOYMENT_RESTARTS _JOB_RESTARTS",
 }

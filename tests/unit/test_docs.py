@@ -29,3 +29,11 @@ def test_files_and_modules_that_are_named_exist(page: Path) -> None:
     modules = re.findall(r"python -m ([\w.]+)", text)
     wanted = [*files, *(f"{module.replace('.', '/')}.py" for module in modules)]
     assert [path for path in wanted if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.case("L7")
+@pytest.mark.parametrize(
+    "words", ["Public Suffix List", "Use a domain that serves nothing else", "__Host-"]
+)
+def test_the_deploy_guide_keeps_friends_cookies_apart(words: str) -> None:
+    assert words in (ROOT / "docs/deploy.md").read_text()

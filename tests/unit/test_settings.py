@@ -1,11 +1,13 @@
 """Configuration: typed, and named when it is missing or bad."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.domain.dns import Domain
+from chalicelib.domain.friend_limits import FriendLimits
 from chalicelib.settings import Settings, SettingsError
 
 MINIMAL = {
@@ -23,9 +25,21 @@ def test_what_has_a_default_may_be_left_out() -> None:
     assert settings.layout.ingress_namespace == "traefik"
     assert not settings.allow_loopback_cluster
     assert not settings.require_relationship
+    assert settings.friend_limits == FriendLimits(per_agent=25, in_all=1000)
     assert settings.domains == ()
     assert settings.cloudflare_secret == "friends/cloudflare"
     assert settings.cloudflare_url == "https://api.cloudflare.com/client/v4"
+
+
+def test_the_reserved_labels_are_those_of_the_shipped_configuration() -> None:
+    config = json.loads((Path(__file__).parents[2] / ".chalice" / "config.json").read_text())
+    shipped = config["environment_variables"]
+    expected = Settings.from_env(MINIMAL).reserved_labels
+    assert {"grafana_*", "release", "k8s-app"} <= {*expected}
+    assert Settings.from_env(MINIMAL | shipped).reserved_labels == expected
+    assert Settings.from_env(MINIMAL | {"RESERVED_LABELS": ""}).reserved_labels == ()
+    own = Settings.from_env(MINIMAL | {"RESERVED_LABELS": " team , x.example/* "})
+    assert own.reserved_labels == ("team", "x.example/*")
 
 
 def test_the_worker_hands_on_to_itself() -> None:
@@ -39,11 +53,14 @@ def test_values_are_parsed() -> None:
         | {
             "CLUSTERS": "main, second",
             "REQUIRE_RELATIONSHIP": "true",
+            "FRIENDS_PER_AGENT": "10000",
+            "FRIENDS_MOST": "1",
             "CLUSTER_CIDRS": "203.0.113.0/24,2001:db8::/32",
         }
     )
     assert settings.cluster_names == ("main", "second")
     assert settings.require_relationship
+    assert settings.friend_limits == FriendLimits(per_agent=10_000, in_all=1)
     assert settings.layout.cluster_cidrs == ("203.0.113.0/24", "2001:db8::/32")
 
 
@@ -67,8 +84,16 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("REQUESTS_PER_SECOND", "0"),
         ("REQUESTS_PER_SECOND", "many"),
         ("REQUESTS_PER_SECOND", "10000"),
+        ("FRIENDS_PER_AGENT", "0"),
+        ("FRIENDS_MOST", "10001"),
         ("CLUSTER_CIDRS", "10.0.0.1/8"),
         ("CLUSTER_CIDRS", "everything"),
+        ("RESERVED_LABELS", "a b"),
+        ("RESERVED_LABELS", "release,-x"),
+        ("RESERVED_LABELS", "[a-z]*"),
+        ("RESERVED_LABELS", ",".join(f"l{number}" for number in range(65))),
+        ("CLUSTER_CIDRS", "0.0.0.0/0"),
+        ("CLUSTER_CIDRS", "203.0.113.0/24,2000::/3"),
     ],
 )
 def test_a_bad_variable_is_named(name: str, value: str) -> None:

@@ -3,7 +3,8 @@
 Server-side apply answers a field that it does not know with a 500, so we must know them all. A
 field is `name:type`, or a string where none is said; `!` requires it; `-` refuses it, whatever it
 holds (see refusals); `any` leaves all of it to a rule, which must refuse it; `<A|B>` is one of
-these words; `[X]@key` is a list that the cluster merges by that key, so that it must be unique.
+these words; `mode` is a file's; `[X]@key` is a list that the cluster merges by that key, so that
+it must be unique.
 """
 
 from collections.abc import Mapping
@@ -155,15 +156,15 @@ DECLARED: Final[Mapping[str, str]] = {
         " projected:ProjectedVolumeSource quobyte:any rbd:any scaleIO:any"
         " secret:SecretVolumeSource storageos:any vsphereVolume:any"
     ),
-    "ConfigMapVolumeSource": "defaultMode:int32 items:[KeyToPath] name! optional:bool",
-    "SecretVolumeSource": "defaultMode:int32 items:[KeyToPath] optional:bool secretName!",
-    "KeyToPath": "key! mode:int32 path!",
-    "DownwardAPIVolumeSource": "defaultMode:int32 items:[DownwardAPIVolumeFile]",
+    "ConfigMapVolumeSource": "defaultMode:mode items:[KeyToPath] name! optional:bool",
+    "SecretVolumeSource": "defaultMode:mode items:[KeyToPath] optional:bool secretName!",
+    "KeyToPath": "key! mode:mode path!",
+    "DownwardAPIVolumeSource": "defaultMode:mode items:[DownwardAPIVolumeFile]",
     "DownwardAPIVolumeFile": (
-        "fieldRef:ObjectFieldSelector mode:int32 path! resourceFieldRef:ResourceFieldSelector"
+        "fieldRef:ObjectFieldSelector mode:mode path! resourceFieldRef:ResourceFieldSelector"
     ),
     "EmptyDirVolumeSource": "medium sizeLimit:quantity",
-    "ProjectedVolumeSource": "defaultMode:int32 sources:[VolumeProjection]",
+    "ProjectedVolumeSource": "defaultMode:mode sources:[VolumeProjection]",
     "VolumeProjection": (
         "clusterTrustBundle:any configMap:NamedProjection downwardAPI:DownwardAPIProjection"
         " podCertificate:any secret:NamedProjection serviceAccountToken:any"

@@ -1,6 +1,6 @@
 """Reads one manifest of a request: what it is, what is wrong with it, and what may be sent."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +13,7 @@ from chalicelib.domain.admission.metadata import check_metadata, check_tags
 from chalicelib.domain.admission.pods import check_pod_spec
 from chalicelib.domain.admission.reader import MISSING, Reader
 from chalicelib.domain.admission.report import Report, add, child, joined, remove
+from chalicelib.domain.admission.reserved_labels import mend_reserved_labels
 from chalicelib.domain.admission.selectors import check_deployment_selector
 from chalicelib.domain.admission.services import check_service
 from chalicelib.domain.admission.shapes import SHAPES
@@ -49,9 +50,16 @@ class Draft:
         return name
 
 
-def read_manifest(
-    at: str, value: object, namespace: str, report: Report, *, harden: bool
-) -> Draft | None:
+@dataclass(frozen=True)
+class Terms:
+    """What every manifest of a request is held to, beyond the rules that hold for all friends."""
+
+    namespace: str
+    reserved_labels: Sequence[str]
+    harden: bool
+
+
+def read_manifest(at: str, value: object, terms: Terms, report: Report) -> Draft | None:
     """Return the draft of one parsed JSON value, or None where it is of no kind that is allowed.
 
     value is not changed, nor part of the draft.
@@ -66,11 +74,12 @@ def read_manifest(
     if manifest is MISSING or not isinstance(manifest, dict):
         return None
     draft = Draft(at, kind, manifest, frozenset(reader.unread))
-    _fill_in(draft, harden=harden)
+    _fill_in(draft, harden=terms.harden)
     with telling(report, unless=draft.unread) as found:
-        _check(draft, namespace, found)
+        mend_reserved_labels(manifest, at, _template_of(draft), terms.reserved_labels, found)
+        _check(draft, terms.namespace, found)
     if "metadata" in manifest:
-        manifest["metadata"]["namespace"] = namespace
+        manifest["metadata"]["namespace"] = terms.namespace
     return draft
 
 

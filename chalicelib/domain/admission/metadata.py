@@ -46,6 +46,8 @@ _CONTROLLERS_OWN: Final = frozenset(
         "pod-template-hash",
     }
 )
+MOST_LABELS: Final = 32
+_LARGEST_LABELS_BYTES: Final = 4 * 1024
 OWN_NAME_PREFIX: Final = "friends-api-"
 # Every namespace has it: the certificate authority's controller writes it.
 _CLUSTER_CONFIG_MAP: Final = "kube-root-ca.crt"
@@ -83,11 +85,13 @@ def check_tags(metadata: JsonObject, at: str, report: Report) -> None:
 def check_labels(
     labels: Mapping[str, str], at: str, report: Report, *, removable: bool = False
 ) -> None:
-    """Refuse labels that are reserved or malformed; at is the pointer of their map.
+    """Refuse labels that are too many, reserved or malformed; at is the pointer of their map.
 
     removable: taking a reserved one away mends the fault. Not so in a selector: it would select
     more than was meant.
     """
+    if check_label_count(labels, at, report):
+        return
     for key, value in labels.items():
         if is_reserved(key) or (key, value) == (MANAGED_BY_LABEL, MANAGER):
             message = (
@@ -107,6 +111,19 @@ def check_labels(
                 " '-', '_' and '.', and start and end with a letter or digit."
             )
             report.refuse(member(at, key), message)
+
+
+def check_label_count(labels: Mapping[str, str], at: str, report: Report) -> bool:
+    """Refuse a map of more labels than an object may have. Return whether it was refused."""
+    size = sum(len(f"{key}{value}".encode(errors="replace")) for key, value in labels.items())
+    is_over = len(labels) > MOST_LABELS or size > _LARGEST_LABELS_BYTES
+    if is_over:
+        message = (
+            f"There may be {MOST_LABELS} labels here, of {_LARGEST_LABELS_BYTES // 1024} KiB"
+            " together. Keep what is not selected by in annotations or a ConfigMap."
+        )
+        report.refuse(at, message)
+    return is_over
 
 
 def is_reserved(key: str) -> bool:

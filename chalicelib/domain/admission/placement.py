@@ -16,12 +16,13 @@ _WEIGHTS: Final = {"weight": Range(1, 100)}
 _SPREAD: Final = {"maxSkew": Range(1, 100), "minDomains": Range(1, 100)}
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
+_AFFINITIES: Final = ("podAffinity", "podAntiAffinity")
 _LABEL_KEYS: Final = ("matchLabelKeys", "mismatchLabelKeys")
 
 
 def check_placement(spec: JsonObject, at: str, report: Report) -> None:
     """Refuse affinities and spread constraints that the cluster would refuse."""
-    for name in ("podAffinity", "podAntiAffinity"):
+    for name in _AFFINITIES:
         affinity, pointer = spec.get("affinity", {}).get(name, {}), child(at, "affinity", name)
         for index, weighted in enumerate(affinity.get(_PREFERRED, ())):
             check_ranges(weighted, _WEIGHTS, child(pointer, _PREFERRED, index), report)
@@ -29,6 +30,14 @@ def check_placement(spec: JsonObject, at: str, report: Report) -> None:
             _check_term(term, term_at, report)
     for index, constraint in enumerate(spec.get("topologySpreadConstraints", ())):
         _check_spread(constraint, child(at, "topologySpreadConstraints", index), report)
+
+
+def list_terms(spec: JsonObject, at: str) -> Iterator[tuple[JsonObject, str]]:
+    """Yield what looks at pods by their labels, with its pointer."""
+    for name in _AFFINITIES:
+        yield from _terms(spec.get("affinity", {}).get(name, {}), child(at, "affinity", name))
+    for index, constraint in enumerate(spec.get("topologySpreadConstraints", ())):
+        yield constraint, child(at, "topologySpreadConstraints", index)
 
 
 def _terms(affinity: JsonObject, at: str) -> Iterator[tuple[JsonObject, str]]:

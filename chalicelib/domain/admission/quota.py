@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Final
 
 from chalicelib.domain import kinds
+from chalicelib.domain.admission.finished_pods import check_finished_pods
 from chalicelib.domain.admission.quantities import format_quantity, parse_quantity
 from chalicelib.domain.admission.report import Report, add, child
 from chalicelib.domain.admission.resources import Amounts, check_resources
@@ -55,6 +56,7 @@ def check_quota(manifests: Sequence[tuple[str, JsonObject]], tier: Tier, report:
     the quota one by one; Deployments last, so those of a request are held against it together.
     """
     _check_object_counts(manifests, tier, report)
+    check_finished_pods(manifests, tier, report)
     hard = _hard(tier)
     left = dict(hard)
     for at, manifest in manifests:

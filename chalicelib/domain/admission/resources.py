@@ -1,17 +1,19 @@
 """What one container asks for, and what the friend's LimitRange makes of it.
 
-A fault here is what the LimitRange could never let through. A limit of 0 would get through, and
-stand for no limit at all on the node: it is refused too.
+A fault here is what the LimitRange could never let through, and what it does let through although
+no container runs with it: a limit of 0, which stands for none at all on the node, and so little
+memory or storage that another unit was meant.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 from chalicelib.domain.admission.names import member, removal
-from chalicelib.domain.admission.quantities import parse_quantity
+from chalicelib.domain.admission.quantities import format_quantity, parse_quantity
 from chalicelib.domain.admission.report import Report, add, child, echo, joined
+from chalicelib.domain.admission.units import read_bytes, read_cpu
 from chalicelib.domain.model import JsonObject
 from chalicelib.domain.tiers import Tier
 
@@ -29,12 +31,23 @@ _COUNTED: Final = (
 
 @dataclass(frozen=True)
 class _Rule:
-    """What the LimitRange says of one resource, as quantities."""
+    """What one resource may be, as quantities. A request may be 0, or start at its own least.
+
+    read makes of a quantity in the wrong unit what was meant.
+    """
 
     name: str
+    least: str
+    least_request: str
     most: str
     default_limit: str
     default_request: str
+    read: Callable[[object], Fraction]
+
+    def nearest(self, given: object, least: str, most: str) -> str:
+        """Return the quantity within bounds that is nearest to what was meant."""
+        meant = max(self.read(given), parse_quantity(least))
+        return most if meant >= parse_quantity(most) else format_quantity(meant, self.name)
 
 
 def check_resources(pod: JsonObject, at: str, tier: Tier, report: Report) -> Amounts:
@@ -79,10 +92,19 @@ def _check_container(
 
 
 def _rules_of(tier: Tier) -> tuple[_Rule, ...]:
+    # Kubernetes divides a processor into thousandths; runc starts nothing with less than 4Mi.
     return (
-        _Rule("cpu", tier.max_cpu, tier.default_cpu, tier.request_cpu),
-        _Rule("memory", tier.max_memory, tier.default_memory, tier.request_memory),
-        _Rule("ephemeral-storage", tier.max_storage, tier.default_storage, tier.request_storage),
+        _Rule("cpu", "1m", "1m", tier.max_cpu, tier.default_cpu, tier.request_cpu, read_cpu),
+        _Rule(
+            *("memory", "4Mi", "1Mi"),
+            *(tier.max_memory, tier.default_memory, tier.request_memory),
+            read_bytes,
+        ),
+        _Rule(
+            *("ephemeral-storage", "1Mi", "1Mi"),
+            *(tier.max_storage, tier.default_storage, tier.request_storage),
+            read_bytes,
+        ),
     )
 
 
@@ -103,11 +125,13 @@ def _read_limit(resources: JsonObject, rule: _Rule, at: str, report: Report) -> 
     if given is None:
         return None
     value = _parse(given)
-    if value is not None and 0 < value <= parse_quantity(rule.most):
+    least, most = parse_quantity(rule.least), parse_quantity(rule.most)
+    if value is not None and least <= value <= most:
         return str(given)
-    mended = rule.default_limit if value is None or value <= 0 else rule.most
+    is_amount = value is not None and value > 0
+    mended = rule.nearest(given, rule.least, rule.most) if is_amount else rule.default_limit
     pointer = child(at, "limits", rule.name)
-    message = f"The limit of {rule.name} must be a quantity above 0 and at most {rule.most}."
+    message = f"The limit of {rule.name} must be a quantity from {rule.least} to {rule.most}."
     report.refuse(pointer, message, add(pointer, mended))
     return mended
 
@@ -120,13 +144,18 @@ def _read_request(
     if given is None:
         return None
     value, most = _parse(given), limit or rule.most
-    if value is not None and 0 <= value <= parse_quantity(most):
+    least = parse_quantity(rule.least_request)
+    if value is not None and (value == 0 or least <= value <= parse_quantity(most)):
         return str(given)
     usual = min(most, rule.default_request, key=parse_quantity)
-    mended = usual if value is None or value < 0 else most
+    is_amount = value is not None and value > 0
+    mended = rule.nearest(given, rule.least_request, most) if is_amount else usual
     pointer = child(at, "requests", rule.name)
     why = "the most a container may have" if limit is None else "its limit"
-    message = f"The request of {rule.name} must be a quantity from 0 to {most}, {why}."
+    message = (
+        f"The request of {rule.name} must be 0, or a quantity from {rule.least_request} to {most},"
+        f" {why}."
+    )
     report.refuse(pointer, message, add(pointer, mended))
     return mended
 

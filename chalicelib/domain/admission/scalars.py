@@ -12,6 +12,8 @@ from chalicelib.domain.admission.report import joined
 
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 _LARGEST_SPELLED: Final = 1 << 63
+_OCTAL: Final = re.compile(r"(?:0[oO])?[0-7]{1,7}")
+ALL_PERMISSIONS: Final = 0o777
 _FLAGS: Final = {"true": True, "false": False}
 
 
@@ -90,6 +92,26 @@ def _as_whole(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def _mode(value: object) -> object:
+    """Return the mode. A text is octal, as chmod reads it, and so is a number that is too large.
+
+    A text that may be decimal too, and grants less so, is not mended: no fix widens a permission.
+    """
+    number = _as_whole(value)
+    if number is None and not isinstance(value, str):
+        return MISSING
+    decimal = number if number is not None and 0 <= number <= ALL_PERMISSIONS else None
+    if decimal is not None and not isinstance(value, str):
+        return decimal
+    text = value if isinstance(value, str) else str(number)
+    if not _OCTAL.fullmatch(text):
+        return MISSING if decimal is None or text.startswith("0") else decimal
+    octal = int(text, 8)
+    mode = octal & ALL_PERMISSIONS
+    is_ambiguous = decimal is not None and not text.startswith("0") and mode & ~decimal
+    return MISSING if is_ambiguous or (octal and not mode) else mode
+
+
 def _number_or_text(value: object) -> object:
     return value if isinstance(value, str) else _whole(32)(value)
 
@@ -110,6 +132,10 @@ TEXT: Final = Scalar("a string", _text, str)
 FLAG: Final = Scalar("true or false", _flag, bool)
 INT32: Final = Scalar("a whole number of 32 bits", _whole(32))
 INT64: Final = Scalar("a whole number of 64 bits", _whole(64))
+MODE: Final = Scalar(
+    f"a file's mode as a decimal number from 0 to {ALL_PERMISSIONS}: 0600 is 384, 0644 is 420",
+    _mode,
+)
 NUMBER_OR_TEXT: Final = Scalar("a whole number of 32 bits or a string", _number_or_text)
 QUALIFIED: Final = Scalar("a name, such as http or example.com/http", _qualified)
 QUANTITY: Final = Scalar("a Kubernetes quantity, such as 250m or 64Mi", _quantity)

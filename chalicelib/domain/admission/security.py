@@ -1,7 +1,8 @@
 """The restricted Pod Security Standard, as of Kubernetes 1.36, told before a pod is refused.
 
 Pod Security acts on pods alone: the cluster takes a Deployment that breaks the standard, and
-silently gets no pods. Beyond it go groups of root, and the figures that the cluster would refuse.
+silently gets no pods. Beyond it go groups of root, the node's seccomp profiles, and the figures
+that the cluster would refuse.
 Source: kubernetes.io/docs/concepts/security/pod-security-standards.
 """
 
@@ -48,8 +49,7 @@ _IDS: Final = {"runAsUser": _NOT_ROOT, "runAsGroup": _GROUPS, "fsGroup": _NOT_RO
 _REQUIRED: Final = {
     "runAsNonRoot": "runAsNonRoot must be true, for the pod or for each of its containers.",
     "seccompProfile": (
-        "seccompProfile.type must be RuntimeDefault or Localhost, for the pod or for each of its"
-        " containers."
+        "seccompProfile.type must be RuntimeDefault, for the pod or for each of its containers."
     ),
     "allowPrivilegeEscalation": "allowPrivilegeEscalation must be false.",
     "capabilities": 'capabilities.drop must be ["ALL"].',
@@ -130,14 +130,26 @@ def _check_both(security: JsonObject, at: str, report: Report) -> None:
             pointer = child(at, name)
             message = f"{name} must be absent, or from {allowed.least} to {allowed.most}."
             report.refuse(pointer, message, remove(pointer))
-    for name in ("seccompProfile", "appArmorProfile"):
-        if name in security:
-            _check_profile(security[name], child(at, name), report)
+    if "seccompProfile" in security:
+        _check_seccomp(security["seccompProfile"], child(at, "seccompProfile"), report)
+    if "appArmorProfile" in security:
+        _check_app_armor(security["appArmorProfile"], child(at, "appArmorProfile"), report)
     if "seLinuxOptions" in security:
         _check_selinux(security["seLinuxOptions"], child(at, "seLinuxOptions"), report)
 
 
-def _check_profile(profile: JsonObject, at: str, report: Report) -> None:
+def _check_seccomp(profile: JsonObject, at: str, report: Report) -> None:
+    """Refuse a file of the node's, too: nobody has held it against the runtime's own profile."""
+    if profile.get("type", SECCOMP_PROFILE) != SECCOMP_PROFILE:
+        message = f"type must be {SECCOMP_PROFILE}."
+        report.refuse(child(at, "type"), message, add(at, {"type": SECCOMP_PROFILE}))
+    elif "localhostProfile" in profile:
+        pointer = child(at, "localhostProfile")
+        message = f"localhostProfile must be absent: type must be {SECCOMP_PROFILE}."
+        report.refuse(pointer, message, remove(pointer))
+
+
+def _check_app_armor(profile: JsonObject, at: str, report: Report) -> None:
     kind, path = profile.get("type"), profile.get("localhostProfile")
     if kind == "Unconfined" or (kind == "Localhost" and not _is_profile(path or "")):
         message = "type must be RuntimeDefault, or Localhost with the path of a localhostProfile."

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from chalicelib.domain.admission.metadata import check_labels, is_reserved
+from chalicelib.domain.admission.metadata import check_label_count, check_labels, is_reserved
 from chalicelib.domain.admission.names import is_label_key, is_label_value
 from chalicelib.domain.admission.report import Patch, Report, add, child
 from chalicelib.domain.errors import LONGEST_ECHO
@@ -33,7 +33,9 @@ def check_deployment_selector(spec: JsonObject, at: str, report: Report) -> None
 
 
 def check_selector(selector: JsonObject, at: str, report: Report) -> None:
-    """Refuse a selector that the cluster would refuse."""
+    """Refuse a selector that the cluster would refuse, or one of too many labels."""
+    if check_label_count(selector.get("matchLabels", {}), child(at, "matchLabels"), report):
+        return
     for key, value in selector.get("matchLabels", {}).items():
         if not _is_valid(key, value):
             check_labels({key: value}, child(at, "matchLabels"), report)

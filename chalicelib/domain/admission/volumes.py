@@ -5,9 +5,8 @@ Everything else reaches the node, another namespace, a disk, or a token for the 
 
 from typing import Final
 
-from chalicelib.domain.admission.bounds import Range, check_ranges
 from chalicelib.domain.admission.names import DNS_LABEL_RULE, is_dns_label, is_inside
-from chalicelib.domain.admission.quantities import parse_quantity
+from chalicelib.domain.admission.quantities import format_quantity, parse_quantity
 from chalicelib.domain.admission.references import (
     VOLUME_FIELDS,
     check_config_map_name,
@@ -16,12 +15,12 @@ from chalicelib.domain.admission.references import (
     check_resource,
     check_secret_name,
 )
-from chalicelib.domain.admission.report import Report, child, joined
+from chalicelib.domain.admission.report import Report, add, child, joined
+from chalicelib.domain.admission.units import MEBI, read_bytes
 from chalicelib.domain.model import JsonObject
 
 _SOURCES: Final = ("configMap", "secret", "emptyDir", "downwardAPI", "projected")
 _PROJECTED: Final = ("configMap", "secret", "downwardAPI")
-_MODES: Final = Range(0, 0o777)
 
 
 def check_volumes(spec: JsonObject, at: str, report: Report) -> None:
@@ -37,9 +36,6 @@ def _check_source(volume: JsonObject, at: str, report: Report) -> None:
     given = volume.keys() - {"name"}
     if len(given) != 1 or not given <= {*_SOURCES}:
         report.refuse(at, f"A volume must be exactly one of: {joined(_SOURCES)}.")
-    for name in _SOURCES:
-        if name in volume:
-            check_ranges(volume[name], {"defaultMode": _MODES}, child(at, name), report)
     _check_parts(volume, at, report, secret_name="secretName")  # noqa: S106 - a field's name
     if "emptyDir" in volume:
         _check_empty_dir(volume["emptyDir"], child(at, "emptyDir"), report)
@@ -80,7 +76,6 @@ def _check_item(item: JsonObject, at: str, report: Report) -> None:
     if not path or not is_inside(path):
         message = "path must be relative, and stay inside the volume: without '..'."
         report.refuse(child(at, "path"), message)
-    check_ranges(item, {"mode": _MODES}, at, report)
 
 
 def _check_downward(item: JsonObject, at: str, report: Report) -> None:
@@ -100,5 +95,8 @@ def _check_empty_dir(source: JsonObject, at: str, report: Report) -> None:
     if medium == "Memory" and limit is None:
         message = "sizeLimit is required where medium is Memory: it is memory of the containers."
         report.refuse(child(at, "sizeLimit"), message)
-    elif limit is not None and parse_quantity(limit) <= 0:
-        report.refuse(child(at, "sizeLimit"), "sizeLimit must be above 0.")
+    elif limit is not None and (size := parse_quantity(limit)) < MEBI:
+        pointer = child(at, "sizeLimit")
+        meant = max(read_bytes(limit), MEBI) if size > 0 else None
+        fix = None if meant is None else add(pointer, format_quantity(meant, "memory"))
+        report.refuse(pointer, "sizeLimit must be 1Mi at least.", fix)

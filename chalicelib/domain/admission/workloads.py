@@ -16,6 +16,8 @@ from chalicelib.domain.model import JsonObject
 REPLICAS: Final = Range(0, 100)
 PARALLELISM: Final = Range(0, 10)
 COMPLETIONS: Final = Range(1, 100)
+BACKOFFS: Final = Range(0, 10)
+HISTORIES: Final = Range(0, 10)
 TTL_SECONDS: Final = 3600
 
 _DEPLOYMENT: Final = {
@@ -31,9 +33,10 @@ _DEPLOYMENT_RESTARTS: Final = Choice(("Always",))
 _JOB: Final = {
     "parallelism": PARALLELISM,
     "completions": COMPLETIONS,
-    "backoffLimit": Range(0, 10),
+    "backoffLimit": BACKOFFS,
     "activeDeadlineSeconds": Range(1, 86_400),
-    "ttlSecondsAfterFinished": Range(0, 604_800),
+    # Long enough to read what became of it; finished pods count in the quota until then.
+    "ttlSecondsAfterFinished": Range(600, 86_400),
 }
 # What multiplies a Job's retries, hands it to another controller, or takes over pods not its own.
 _REFUSED_IN_JOBS: Final = (
@@ -50,8 +53,8 @@ _COMPLETION_MODES: Final = Choice(("NonIndexed", "Indexed"))
 _JOB_RESTARTS: Final = Choice(("OnFailure", "Never"), required=True)
 
 _CRON_JOB: Final = {
-    "successfulJobsHistoryLimit": Range(0, 10),
-    "failedJobsHistoryLimit": Range(0, 10),
+    "successfulJobsHistoryLimit": HISTORIES,
+    "failedJobsHistoryLimit": HISTORIES,
     "startingDeadlineSeconds": Range(10, 86_400),
 }
 _CONCURRENCY_POLICIES: Final = Choice(("Forbid", "Replace"), required=True)

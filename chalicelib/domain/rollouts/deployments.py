@@ -12,7 +12,7 @@ from typing import Final
 
 from chalicelib.domain.kube_json import condition_of, created_at, dig, name_of, newest
 from chalicelib.domain.model import JsonObject
-from chalicelib.domain.refusals import Trouble, explain_refusal
+from chalicelib.domain.refusals import IN_PLACE, Trouble, explain_refusal
 from chalicelib.domain.rollouts.pods import find_crash, find_trouble, find_unready
 from chalicelib.domain.rollouts.readiness import (
     READY,
@@ -27,8 +27,7 @@ _REPLICA_SET: Final = re.compile(r'(?:ReplicaSet|replica set) "([a-z0-9.-]{1,253
 _COUNTS: Final = ("replicas", "updatedReplicas", "availableReplicas")
 _OVER: Final = frozenset({"Succeeded", "Failed"})
 _NO_ROOM_FOR_BOTH: Final = (
-    " An update runs old and new pods side by side; with strategy.type Recreate it needs no room "
-    "for both."
+    f" An update runs old and new pods side by side; with {IN_PLACE} it needs no room for both."
 )
 
 

@@ -67,11 +67,24 @@ _OPERATION_LINKS: Final = {
 }
 _ACCEPTED_HEADERS: Final = ("Location", "Retry-After", "Preference-Applied")
 
+# What may be kept, and for how long.
+_KEPT: Final = ("Cache-Control", "ETag", "Vary")
+_NOT_MODIFIED: Final = Reply(304, "The caller has it: If-None-Match names its ETag.", None, _KEPT)
+
 ANSWERS: Final[Mapping[str, Answers]] = {
-    "health": Answers((Reply(200, "It is awake.", shown.Ok),)),
-    "openapi": Answers((Reply(200, "The description.", {"type": "object"}),)),
+    "health": Answers((Reply(200, "It is awake.", shown.Health, _KEPT), _NOT_MODIFIED)),
+    "openapi": Answers((Reply(200, "The description.", {"type": "object"}, _KEPT), _NOT_MODIFIED)),
     "docs": Answers(
-        (Reply(200, "The page.", None, ("Content-Security-Policy", "Referrer-Policy"), (HTML,)),)
+        (
+            Reply(
+                200,
+                "The page.",
+                None,
+                ("Content-Security-Policy", "Referrer-Policy", *_KEPT),
+                (HTML,),
+            ),
+            _NOT_MODIFIED,
+        )
     ),
     "list_friends": Answers(
         (
@@ -105,7 +118,10 @@ ANSWERS: Final[Mapping[str, Answers]] = {
             TABLE,
             STAYING,
             NAMESPACE,
-            {403: ("relationship_required",), 409: ("id_taken", "platform_id_taken")},
+            {
+                403: ("relationship_required",),
+                409: ("id_taken", "platform_id_taken", "too_many_friends"),
+            },
         ),
     ),
     "get_friend": Answers(
@@ -134,6 +150,9 @@ ANSWERS: Final[Mapping[str, Answers]] = {
             ),
         ),
         merge(STALE),
+    ),
+    "list_friendships": Answers(
+        (Reply(200, "What agents are to the friend.", list[shown.Friendship]),)
     ),
     "put_friendship": Answers(
         (
@@ -171,7 +190,7 @@ ANSWERS: Final[Mapping[str, Answers]] = {
             Reply(
                 202,
                 "The operation is recorded, and runs in the background.",
-                shown_work.Accepted,
+                shown_work.AcceptedApply,
                 _ACCEPTED_HEADERS,
                 leads_to=_OPERATION_LINKS,
             ),
@@ -219,7 +238,7 @@ ANSWERS: Final[Mapping[str, Answers]] = {
         (
             Reply(
                 200,
-                "What is on the web, and whether it works.",
+                "What is on the web, and whether it worked when somebody looked last.",
                 list[shown.CheckedExposure],
             ),
         ),
@@ -276,6 +295,7 @@ ANSWERS: Final[Mapping[str, Answers]] = {
                 200,
                 "The end of the log; the text alone where Accept asks for text/plain.",
                 shown_work.Log,
+                headers=("X-Log-Truncated",),
                 text=(TEXT,),
             ),
         ),
@@ -289,7 +309,31 @@ ANSWERS: Final[Mapping[str, Answers]] = {
         ),
     ),
     "delete_deployment": Answers(
-        (Reply(200, "It and its pods go.", shown.Ok),),
-        merge(OWN, CLUSTER, WRITES, {404: ("deployment_not_found",)}),
+        (
+            Reply(
+                200,
+                "It and its pods go; with dry_run, they would.",
+                shown_work.Accepted | shown_work.RehearsedDeletion,
+                leads_to=_OPERATION_LINKS,
+            ),
+            Reply(
+                202,
+                "The operation is recorded, and runs in its turn; with dry_run, it would be.",
+                shown_work.Accepted | shown_work.RehearsedDeletion,
+                _ACCEPTED_HEADERS,
+                leads_to=_OPERATION_LINKS,
+            ),
+        ),
+        merge(
+            STAYING,
+            STALE,
+            OWN,
+            CLUSTER,
+            WRITES,
+            {
+                404: ("deployment_not_found",),
+                429: ("too_many_requests",),
+            },
+        ),
     ),
 }

@@ -138,7 +138,11 @@ class _Describer:
         response = self._described(ERRORS[status], codes, *names)
         media = response["content"][JSON]
         if "objects_refused" in codes:
-            refused = shown_work.ObjectsRefused | shown_work.ObjectsWouldBeRefused
+            refused = (
+                shown_work.ManifestsRefused
+                | shown_work.ObjectsRefused
+                | shown_work.ObjectsWouldBeRefused
+            )
             others = self.schemas.schema_of(refused)["anyOf"]
             media["schema"] = {"anyOf": [media["schema"], *others]}
         example = EXAMPLES["errors"]["answers"].get(str(status))

@@ -3,7 +3,11 @@
 from typing import Any, Final
 
 EXAMPLES: Final[dict[str, Any]] = {
-    "health": {"answers": {"200": {"ok": True}}},
+    "health": {
+        "answers": {
+            "200": {"ok": True, "status": "healthy", "timestamp": "2026-11-27T01:06:02.834011Z"}
+        }
+    },
     "create_friend": {
         "answers": {
             "201": {
@@ -107,6 +111,18 @@ EXAMPLES: Final[dict[str, Any]] = {
         },
         "request": {"status": "active"},
     },
+    "list_friendships": {
+        "answers": {
+            "200": [
+                {
+                    "agent_id": "mochi",
+                    "friend_id": "alice",
+                    "status": "active",
+                    "created_at": "2026-11-27T13:19:39.895660Z",
+                }
+            ]
+        }
+    },
     "provision": {
         "answers": {
             "200": {
@@ -169,6 +185,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                     "requested_by": "agent:mochi",
                     "url": "/api/friends/alice/operations/1a21d295d77-00000002",
                 },
+                "results": [],
             },
         },
         "request": {
@@ -273,6 +290,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                     {"check": "endpoints", "ok": True},
                     {"check": "policy", "ok": True},
                 ],
+                "checked_at": "2026-11-27T13:19:41.602317Z",
             }
         },
         "request": {"name": "my-app", "service": "web"},
@@ -295,6 +313,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         {"check": "endpoints", "ok": True},
                         {"check": "policy", "ok": True},
                     ],
+                    "checked_at": "2026-11-27T13:19:41.602317Z",
                 }
             ]
         }
@@ -426,6 +445,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "count/cronjobs.batch": "5",
                         "count/deployments.apps": "10",
                         "count/jobs.batch": "20",
+                        "count/pods": "60",
                         "count/replicasets.apps": "110",
                         "count/secrets": "20",
                         "count/services": "10",
@@ -444,6 +464,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         "count/cronjobs.batch": "0",
                         "count/deployments.apps": "1",
                         "count/jobs.batch": "0",
+                        "count/pods": "1",
                         "count/replicasets.apps": "1",
                         "count/secrets": "0",
                         "count/services": "1",
@@ -475,11 +496,43 @@ EXAMPLES: Final[dict[str, Any]] = {
                 "web-5cbkvtm-szdzs/web\n"
                 "2026-11-27T13:19:41Z line 600 from "
                 "web-5cbkvtm-szdzs/web\n",
+                "truncated": False,
             }
         }
     },
     "unexpose": {"answers": {"200": {"ok": True}}},
-    "delete_deployment": {"answers": {"200": {"ok": True}}},
+    "delete_deployment": {
+        "answers": {
+            "200": {
+                "ok": True,
+                "operation": {
+                    "id": "1a21d295d77-00000004",
+                    "type": "delete_object",
+                    "status": "succeeded",
+                    "progress": {"done": 1, "total": 1},
+                    "results": [{"kind": "Deployment", "name": "web", "status": "deleted"}],
+                    "created_at": "2026-11-27T13:19:43.436533Z",
+                    "finished_at": "2026-11-27T13:19:43.524397Z",
+                    "requested_by": "agent:mochi",
+                    "url": "/api/friends/alice/operations/1a21d295d77-00000004",
+                },
+            },
+            "202": {
+                "ok": True,
+                "operation": {
+                    "id": "1a21d295d77-00000006",
+                    "type": "delete_object",
+                    "status": "pending",
+                    "progress": {"done": 0, "total": 1},
+                    "results": [],
+                    "created_at": "2026-11-27T13:19:43.917019Z",
+                    "finished_at": None,
+                    "requested_by": "agent:mochi",
+                    "url": "/api/friends/alice/operations/1a21d295d77-00000006",
+                },
+            },
+        }
+    },
     "delete_friendship": {"answers": {"200": {"ok": True}}},
     "errors": {
         "answers": {
@@ -572,6 +625,13 @@ EXAMPLES: Final[dict[str, Any]] = {
                     },
                 ],
                 "request_id": "8d8e77d3-665d-4ccf-9260-3fb6ed686228",
+                "results": [
+                    {
+                        "kind": "Deployment",
+                        "name": "web",
+                        "error": "replicas must be a whole number from 0 to 100.",
+                    }
+                ],
             },
             "504": {
                 "error": "The request ran out of time; what it recorded is kept. Try again.",

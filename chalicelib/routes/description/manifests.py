@@ -19,6 +19,7 @@ _SCALARS: Final[dict[Shape, JsonObject]] = {
     scalars.FLAG: {"type": "boolean"},
     scalars.INT32: {"type": "integer", "minimum": -(1 << 31), "maximum": (1 << 31) - 1},
     scalars.INT64: {"type": "integer", "minimum": -(1 << 63), "maximum": (1 << 63) - 1},
+    scalars.MODE: {"type": "integer", "minimum": 0, "maximum": scalars.ALL_PERMISSIONS},
     scalars.NUMBER_OR_TEXT: {"type": ["integer", "string"]},
     scalars.QUALIFIED: {"type": "string"},
     scalars.QUANTITY: {"type": ["string", "number"]},

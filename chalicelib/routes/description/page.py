@@ -39,6 +39,8 @@ nav a { text-decoration: none; }
 nav a:hover { text-decoration: underline; }
 @media (max-width: 40rem) { td, td:first-child { display: block; width: auto; } }
 """
+# On every answer alike.
+_EVERYWHERE: Final = ("X-Request-Id",)
 STYLE_HASH: Final = "sha256-" + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
 
@@ -61,7 +63,12 @@ def render_page() -> str:
     for tag in document["tags"]:
         parts.append(f"<h2>{escape(tag['name'].title())}</h2><p>{escape(tag['description'])}</p>")
         parts += [_section(each, document) for each in operations if tag["name"] in each["tags"]]
-    parts += ["<h2>Shapes</h2>", *_shapes(document), "</body></html>"]
+    parts += [
+        _errors(document),
+        "<h2>Shapes</h2><p>* is always there.</p>",
+        *_shapes(document),
+        "</body></html>",
+    ]
     return "".join(parts)
 
 
@@ -111,19 +118,58 @@ def _body(operation: JsonObject) -> str:
 
 
 def _responses(operation: JsonObject, document: JsonObject) -> str:
-    rows = []
+    """Return the successes whole, and of each error its codes: the rest of them is said once."""
+    rows, errors = [], []
     for status, found in operation["responses"].items():
-        response = found
-        if "$ref" in found:
-            response = document["components"]["responses"][found["$ref"].rpartition("/")[2]]
-        headers = ", ".join(f"<code>{name}</code>" for name in response["headers"])
-        means = f"{escape(response['description'])} Headers: {headers}."
-        shown = "".join(
-            f"<p>{show_schema(media['schema'])} as {escape(content_type)}</p>{_example(media)}"
-            for content_type, media in response["content"].items()
+        if "$ref" not in found:
+            rows.append((status, _success(found)))
+        elif status != "default":
+            schema = _resolved(found, document)["content"]["application/json"]["schema"]
+            codes = ", ".join(_codes_in(schema))
+            errors.append(f'<a href="#error-{status}">{status}</a> {codes}')
+    return f"<h4>Answers</h4>{_table(rows)}<p>Errors: {'; '.join(errors)}.</p>"
+
+
+def _success(response: JsonObject) -> str:
+    names = [f"<code>{name}</code>" for name in response["headers"] if name not in _EVERYWHERE]
+    headers = f" Headers: {', '.join(names)}." if names else ""
+    shown = "".join(
+        f"<p>{show_schema(media['schema'])} as {escape(content_type)}</p>{_example(media)}"
+        for content_type, media in response["content"].items()
+    )
+    return f"{escape(response['description'])}{headers}{shown}"
+
+
+def _errors(document: JsonObject) -> str:
+    """Return what an error of each status means, with an example where there is one."""
+    found: dict[str, JsonObject] = {}
+    for operation in _operations(document):
+        for status, reference in operation["responses"].items():
+            if "$ref" in reference:
+                response = _resolved(reference, document)
+                media = response["content"]["application/json"]
+                if status not in found or "example" in media:
+                    found[status] = response
+    rows = [
+        (
+            f'<span id="error-{status}">{status}</span>',
+            escape(found[status]["description"])
+            + _example(found[status]["content"]["application/json"]),
         )
-        rows.append((status, means + shown))
-    return f"<h4>Answers</h4>{_table(rows)}"
+        for status in sorted(found)
+    ]
+    about = 'Each is an <a href="#schema-Error"><code>Error</code></a>, as application/json.'
+    return f"<h2>Errors</h2><p>{about}</p>{_table(rows)}"
+
+
+def _resolved(reference: JsonObject, document: JsonObject) -> JsonObject:
+    response: JsonObject = document["components"]["responses"][reference["$ref"].rpartition("/")[2]]
+    return response
+
+
+def _codes_in(schema: JsonObject) -> list[str]:
+    codes: list[str] = schema.get("anyOf", [schema])[0]["allOf"][1]["properties"]["code"]["enum"]
+    return codes
 
 
 def _shapes(document: JsonObject) -> Iterator[str]:
@@ -139,8 +185,8 @@ def _fields(schema: JsonObject) -> str:
     required = schema.get("required", ())
     rows = [
         (
-            f"<code>{escape(name)}</code>{' (required)' if name in required else ''}",
-            f"{escape(each.get('description', ''))} {show_schema(each)}",
+            f"<code>{escape(name)}</code>{'*' if name in required else ''}",
+            f"{escape(each.get('description', ''))} {show_schema(each)}".lstrip(),
         )
         for name, each in schema["properties"].items()
     ]
@@ -150,10 +196,12 @@ def _fields(schema: JsonObject) -> str:
 def _example(media: JsonObject) -> str:
     if "example" not in media:
         return ""
-    text = escape(json.dumps(media["example"], indent=2, ensure_ascii=False))
+    # A quote needs no escape where it is in no attribute, and an example is full of them.
+    text = escape(json.dumps(media["example"], indent=1, ensure_ascii=False), quote=False)
     return f"<details><summary>Example</summary><pre>{text}</pre></details>"
 
 
 def _table(rows: list[tuple[str, str]]) -> str:
-    cells = (f"<tr><td>{first}</td><td>{second}</td></tr>" for first, second in rows)
+    # HTML lets the ends of cells and rows out, of which there are a thousand.
+    cells = (f"<tr><td>{first}<td>{second}" for first, second in rows)
     return f"<table>{''.join(cells)}</table>"

@@ -21,7 +21,7 @@ def show_schema(schema: JsonObject) -> str:
     """Return what a value must be: its type, with links to shapes that have a name."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return f'<a href="#schema-{name}"><code>{name}</code></a>'
+        return f'<a href="#schema-{name}">{name}</a>'
     if "anyOf" in schema:
         return " or ".join(map(show_schema, schema["anyOf"]))
     if "allOf" in schema:

@@ -14,8 +14,8 @@ ABOUT: Final[JsonObject] = {
         "says what to do next), code (stable), details (every fault, with its place and, where "
         "there is one, the JSON Patch that mends it) and request_id. What may work in a moment "
         "comes with Retry-After. A parameter or field that is not known is refused.\n\n"
-        "Link, Location and url lead on: the first two are relative to the URL that was asked, "
-        "and url is a path to append to the server's URL (servers). "
+        "Link, Location and url lead on: the first two are absolute paths, with the stage or the "
+        "domain's base path; url is a path to append to the server's URL (servers). "
         "Answers may gain fields: ignore what you do not know. 500 is always a bug. A path or "
         "method that is not here is answered by the gateway: 404 (route_not_found), 403 or 405."
     ),
@@ -31,18 +31,22 @@ TAGS: Final = {
 
 _TEXT: Final = {"type": "string"}
 HEADERS: Final[JsonObject] = {
+    "Cache-Control": {"description": "How long the answer may be kept.", "schema": _TEXT},
     "Content-Security-Policy": {"description": "The page loads and runs nothing.", "schema": _TEXT},
-    "ETag": {"description": "The friend's version, for If-Match.", "schema": _TEXT},
+    "ETag": {
+        "description": "The version: a friend's for If-Match, another's for If-None-Match.",
+        "schema": _TEXT,
+    },
     "Idempotency-Replayed": {
         "description": "The answer is that of the first request with this Idempotency-Key.",
         "schema": {"const": "true"},
     },
     "Link": {
-        "description": 'The next page: <?...>; rel="next". Absent on the last.',
+        "description": 'The next page: </prod/api/friends?...>; rel="next". Absent on the last.',
         "schema": _TEXT,
     },
     "Location": {
-        "description": "Where what was made can be read, relative to the URL that was asked.",
+        "description": "Where what was made can be read: an absolute path, with the stage.",
         "schema": {"type": "string", "format": "uri-reference"},
     },
     "Preference-Applied": {
@@ -54,7 +58,12 @@ HEADERS: Final[JsonObject] = {
         "description": "How many seconds to wait before the next try.",
         "schema": {"type": "integer", "minimum": 0},
     },
+    "Vary": {"description": "What else the answer depends on.", "schema": _TEXT},
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"const": "Bearer"}},
+    "X-Log-Truncated": {
+        "description": "The lines are longer than one answer, and the oldest are left out.",
+        "schema": {"const": "true"},
+    },
     "X-Request-Id": {
         "description": "The request's name in the API's logs.",
         "required": True,

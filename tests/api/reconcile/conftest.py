@@ -32,7 +32,6 @@ def api(
     api = Api(
         configure_domain(cloudflare),
         now=clock.now,
-        sleep=clock.sleep,
         seam=seam,
     )
     api.register_friend(discord_id=DISCORD_ID)

@@ -67,6 +67,15 @@ def widen_quota(outside: Outside) -> None:
     )
 
 
+def age_quota(outside: Outside) -> None:
+    """Leave the quota as a version wrote it that did not count finished pods."""
+    older = {
+        "metadata": {"annotations": {"friends-api/digest": "0" * 64}},
+        "spec": {"hard": {"count/pods": None}},
+    }
+    outside.cluster.merge(f"{INSIDE}/resourcequotas/friend-quota", older)
+
+
 def open_policy(outside: Outside) -> None:
     outside.cluster.merge(POLICY, {"spec": {"egress": [{}]}})
 
@@ -133,11 +142,57 @@ def leave_unready(_: Outside) -> None:
     )
 
 
-def orphan(friend_id: str = "alice") -> None:
+def lose_rows(friend_id: str = "alice") -> None:
     """Take away all that is recorded of a friend, behind the product's back."""
     for item in table().scan()["Items"]:
         if item.get("friend_id") == friend_id or item["pk"] == f"FRIEND#{friend_id}":
             table().delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+
+
+def bury(friend_id: str = "alice") -> None:
+    """Record a friend as deleted, as the end of a deletion does."""
+    row = find_row(f"FRIEND#{friend_id}", "PROFILE")
+    table().put_item(
+        Item={
+            "pk": f"TOMBSTONE#{row['uid']}",
+            "sk": "FRIEND",
+            "list_pk": "TOMBSTONES",
+            "list_sk": f"{friend_id}#{row['uid']}",
+            "friend_id": friend_id,
+            "uid": row["uid"],
+            "cluster": row["cluster"],
+            "created_at": row["created_at"],
+            "deleted_at": row["created_at"],
+        }
+    )
+
+
+def orphan(friend_id: str = "alice") -> None:
+    """Leave everything of a friend who was deleted behind: nothing is recorded of them but that."""
+    bury(friend_id)
+    tombstone = find_row(f"TOMBSTONE#{find_row(f'FRIEND#{friend_id}', 'PROFILE')['uid']}", "FRIEND")
+    lose_rows(friend_id)
+    table().put_item(Item=tombstone)
+
+
+def remove_exposure() -> None:
+    """Leave record and route of alice's exposure behind: it is recorded as removed."""
+    row = find_row("FRIEND#alice", "EXPOSURE#app")
+    claim = find_row(f"HOST#{HOST}", "CLAIM")
+    table().put_item(Item={**claim, "expires_at": 1})
+    table().put_item(
+        Item={
+            "pk": f"HOST#{HOST}",
+            "sk": f"REMOVED#{row['uid']}",
+            "list_pk": "CLAIMS",
+            "list_sk": f"alice#HOST#{HOST}#removed",
+            "friend_id": "alice",
+            "uid": row["uid"],
+            "exposure": "app",
+            "free_at": 1,
+        }
+    )
+    table().delete_item(Key={"pk": "FRIEND#alice", "sk": "EXPOSURE#app"})
 
 
 def find_row(pk: str, sk: str) -> Any:

@@ -204,8 +204,7 @@ def test_the_list_leaves_a_damaged_friend_out_and_goes_on(api: Api) -> None:
     assert [each["id"] for each in api.get("/api/friends").json] == ["alice", "dave"]
     first = api.get("/api/friends?limit=1")
     assert [each["id"] for each in first.json] == ["alice"]
-    query = first.headers["Link"].split(">")[0].removeprefix("<")
-    following = api.get(f"/api/friends{query}")
+    following = api.get(first.next_url)
     assert ([each["id"] for each in following.json], following.headers.get("Link")) == (
         ["dave"],
         None,
@@ -284,17 +283,16 @@ def test_a_damaged_operation_has_failed_and_the_next_one_runs(
     require_quiet(api, seam)
 
 
-def test_a_watch_of_a_damaged_operation_ends(
-    api: Api, seam: Seam, invocations: list[Any], monkeypatch: pytest.MonkeyPatch
+def test_a_waiting_operation_whose_row_is_damaged_ends(
+    api: Api, seam: Seam, invocations: list[Any]
 ) -> None:
     url = f"{FRIEND}/namespace/apply?wait=ready"
     identifier = api.post(url, create_config_map_manifest("settings")).json["operation"]["id"]
-    with monkeypatch.context() as patch:
-        patch.setattr("chalicelib.services.following.Follower.follow", lambda *_: None)
-        api.deliver(invocations)
-    set_row("OPERATIONS#alice", identifier, manifests="damaged")
-    assert codes(api.reconcile()["repaired"]) == {"dispatched"}
     api.deliver(invocations)
+    set_row("OPERATIONS#alice", identifier, manifests="damaged")
+    report = api.reconcile()
+    assert (report["repaired"], invocations) == ([], [])
+    assert api.get(f"{FRIEND}/operations").json[0]["code"] == "damaged_row"
     require_quiet(api, seam)
 
 
@@ -333,10 +331,10 @@ def test_a_domain_that_is_not_configured_is_told(
     backend: None, kube: ClusterDouble, cloudflare: CloudflareDouble, clock: Clock
 ) -> None:
     environment = configure_domain(cloudflare)
-    api = Api(environment, now=clock.now, sleep=clock.sleep)
+    api = Api(environment, now=clock.now)
     api.register_friend()
     assert expose(api, "alice", "app").status == 200
-    bare = Api({**environment, "DOMAINS": "[]"}, now=clock.now, sleep=clock.sleep)
+    bare = Api({**environment, "DOMAINS": "[]"}, now=clock.now)
     report = bare.reconcile()
     assert codes(report["failed"]) == {"dns_misconfigured"}
     assert "friends.example" in report["failed"][0]["what"]

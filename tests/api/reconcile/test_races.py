@@ -26,6 +26,7 @@ from tests.api.reconcile.outside import (
     find_row,
     forget_record_id,
     orphan,
+    remove_exposure,
     table,
 )
 from tests.cluster_client import ClusterClient
@@ -56,7 +57,9 @@ def once(step: Callable[[], None]) -> Callable[[], None]:
 
 
 def test_a_claim_that_is_in_use_again_stays(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    table().delete_item(Key={"pk": "FRIEND#alice", "sk": "EXPOSURE#app"})
+    claim = find_row(f"HOST#{HOST}", "CLAIM")
+    remove_exposure()
+    table().put_item(Item=claim)
     drop = DynamoInventory.drop
 
     def drop_late(self: Any, *about: Any) -> bool:
@@ -75,7 +78,7 @@ def test_a_new_friends_profile_outlives_the_sweep_of_the_old_one(
     drop = S3Workspace.drop_profile
     meanwhile = once(lambda: move_in(api))
 
-    def drop_late(self: Any, *about: Any, **options: Any) -> bool:
+    def drop_late(self: Any, *about: Any, **options: Any) -> Any:
         meanwhile()
         return drop(self, *about, **options)
 
@@ -87,7 +90,7 @@ def test_a_new_friends_profile_outlives_the_sweep_of_the_old_one(
 def test_a_record_that_has_changed_hands_since_it_was_listed_stays(
     api: Api, cloudflare: CloudflareDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table().delete_item(Key={"pk": "FRIEND#alice", "sk": "EXPOSURE#app"})
+    remove_exposure()
     list_all = CloudflareDns.list_all
 
     def list_early(self: Any, *about: Any) -> Any:

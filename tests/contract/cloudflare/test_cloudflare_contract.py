@@ -150,6 +150,18 @@ def test_a_record_is_reported_missing_by_a_read(target: Target) -> None:
     assert code_of(error) == 81044
 
 
+@pytest.mark.case("W2")
+def test_a_name_that_does_not_end_in_the_zones_gets_it_behind(target: Target) -> None:
+    name = f"app-{target.label}.elsewhere.example"
+    fields: dict[str, Any] = {"name": name, "type": "A", "content": GATEWAY, "ttl": 1}
+    record = target.client.dns.records.create(zone_id=target.zone_id, **fields)
+    assert record is not None
+    assert record.name == f"{name}.{target.domain}"
+    assert [each.name for each in list_records(target)] == [f"{name}.{target.domain}"]
+    batch = run_batch(target, deletes=[{"id": record.id}], posts=[fields])
+    assert [each.name for each in batch.posts] == [f"{name}.{target.domain}"]
+
+
 def test_the_same_record_twice_is_refused(target: Target) -> None:
     create_record(target, "app")
     with pytest.raises(cloudflare.BadRequestError) as error:

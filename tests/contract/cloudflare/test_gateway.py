@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def dns(target: Target) -> Dns:
     """The gateway to the target's zone."""
-    return CloudflareDns(lambda: target.token, url=target.url)
+    return CloudflareDns(lambda: target.token, None, url=target.url)
 
 
 @pytest.fixture
@@ -54,6 +55,27 @@ def test_what_the_gateway_creates_the_client_sees(
     assert created.spec == spec
     assert read_by_client(target) == {created.id: spec}
     assert dns.find(target.zone_id, spec.name, deadline) == [created]
+
+
+@pytest.mark.case("W2")
+@pytest.mark.parametrize(
+    "domain", ["elsewhere.example", "elsewhere.example.net", "{}.net", "not{}", "a{}.org"]
+)
+def test_a_name_outside_the_zone_leaves_no_record(
+    target: Target, dns: Dns, deadline: Deadline, domain: str
+) -> None:
+    name = f"app-{target.label}.{domain.format(target.domain)}"
+    spec = replace(create_spec(target, "app"), name=name)
+    with pytest.raises(UpstreamFailed) as raised:
+        dns.create(target.zone_id, spec, deadline)
+    assert raised.value.code == "dns_misconfigured"
+    assert target.domain in raised.value.message
+    assert read_by_client(target) == {}
+
+
+@pytest.mark.case("W2")
+def test_the_zone_tells_its_name(target: Target, dns: Dns, deadline: Deadline) -> None:
+    assert dns.zone_name(target.zone_id, deadline) == target.domain
 
 
 def test_what_the_client_creates_the_gateway_sees(
@@ -128,7 +150,7 @@ def test_a_zone_that_is_not_there_and_a_wrong_token_are_told(
     with pytest.raises(UpstreamFailed) as unknown:
         dns.find("0" * 32, target.host("app"), deadline)
     assert unknown.value.code in {"dns_zone_unknown", "dns_auth"}
-    wrong = CloudflareDns(lambda: "x" * 40, url=target.url)
+    wrong = CloudflareDns(lambda: "x" * 40, None, url=target.url)
     with pytest.raises(UpstreamFailed) as refused:
         wrong.find(target.zone_id, target.host("app"), deadline)
     assert refused.value.code == "dns_auth"

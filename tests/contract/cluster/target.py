@@ -5,10 +5,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import VERIFY_X509_STRICT
 from typing import Any, TypeVar
 
 import requests
 import yaml
+from requests.adapters import HTTPAdapter
+from urllib3.util.ssl_ import create_urllib3_context
 
 from tests.contract.cluster.builders import Manifest
 
@@ -142,10 +145,7 @@ def connect(kubeconfig: str, folder: Path) -> Server:
     context = _named(config, "context", config["current-context"])
     cluster = _named(config, "cluster", context["cluster"])
     user = _named(config, "user", context["user"])
-    session = requests.Session()
-    # The environment may name another bundle of authorities, which requests would prefer.
-    session.trust_env = False
-    session.verify = _file(cluster, "certificate-authority", folder)
+    session = build_session(_file(cluster, "certificate-authority", folder))
     if "token" in user:
         session.headers["authorization"] = f"Bearer {user['token']}"
     else:
@@ -154,6 +154,25 @@ def connect(kubeconfig: str, folder: Path) -> Server:
             _file(user, "client-key", folder),
         )
     return Server(cluster["server"], session)
+
+
+def build_session(authority: Any) -> requests.Session:
+    """Return a session without a credential that trusts the authority in this file."""
+    session = requests.Session()
+    # The environment may name another bundle of authorities, which requests would prefer.
+    session.trust_env = False
+    session.verify = authority
+    session.mount("https://", _Adapter())
+    return session
+
+
+class _Adapter(HTTPAdapter):
+    """Verifies as kubectl does, which wants no key identifiers of an authority."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        context = create_urllib3_context()
+        context.verify_flags &= ~VERIFY_X509_STRICT
+        super().init_poolmanager(*arguments, ssl_context=context, **options)
 
 
 def _named(config: Any, word: str, name: str) -> Any:

@@ -11,6 +11,7 @@ from tests.contract.cluster.builders import (
     build_container,
     build_cron_job,
     build_deployment,
+    build_job,
     build_limit_range,
     build_pod,
     build_quota,
@@ -25,6 +26,11 @@ def set_quota(place: Place, **hard: str) -> None:
     """Create a quota and wait until it is counted."""
     succeed(place.create(build_quota(**hard)))
     eventually(lambda: place.read(build_quota())["status"].get("used"))
+
+
+def wait_counted(place: Place, over: Manifest) -> None:
+    """Wait until the quota refuses one more: it counts a moment after an object was made."""
+    eventually(lambda: place.create(over, dryRun="All").status_code == 403)
 
 
 def used(place: Place) -> Any:
@@ -42,13 +48,26 @@ def test_a_quota_says_what_is_used(place: Place) -> None:
     }
     succeed(place.create(build_sized_pod("web", cpu="100m", memory="64Mi")))
     succeed(place.create(build_service()))
-    assert used(place) == {
-        "pods": "1",
-        "requests.cpu": "100m",
-        "limits.memory": "64Mi",
-        "services": "1",
-    }
+    counted = {"pods": "1", "requests.cpu": "100m", "limits.memory": "64Mi", "services": "1"}
+    eventually(lambda: used(place) == counted)
     assert place.read(build_quota())["status"]["hard"]["limits.memory"] == "512Mi"
+
+
+@pytest.mark.case("M12")
+def test_a_pod_that_has_finished_counts_among_all_pods_alone(place: Place, node: str) -> None:
+    set_quota(place, pods="3", **{"count/pods": "2"})
+    job = build_job(completions=2, pod={"nodeName": node})
+    succeed(place.create(job))
+    eventually(lambda: place.read(job)["status"].get("succeeded") == 2, seconds=60)
+    eventually(lambda: used(place) == {"pods": "0", "count/pods": "2"}, seconds=60)
+    code, _, message = refusal(place.create(build_pod()))
+    assert code == 403
+    assert message.endswith(
+        "exceeded quota: quota, requested: count/pods=1, used: count/pods=2, limited: count/pods=2"
+    )
+    succeed(place.delete(job, propagationPolicy="Background"))
+    eventually(lambda: used(place) == {"pods": "0", "count/pods": "0"}, seconds=60)
+    succeed(place.create(build_pod()))
 
 
 def test_what_is_deleted_is_given_back(place: Place) -> None:
@@ -59,6 +78,7 @@ def test_what_is_deleted_is_given_back(place: Place) -> None:
     succeed(place.create(build_service()))
 
 
+@pytest.mark.case("K17")
 @pytest.mark.parametrize(
     ("hard", "first", "second", "text"),
     [
@@ -115,6 +135,7 @@ def test_what_exceeds_a_quota_is_403(
 ) -> None:
     set_quota(place, **hard)
     succeed(place.create(first))
+    wait_counted(place, second)
     code, reason, message = refusal(place.create(second))
     assert (code, reason) == (403, "Forbidden")
     assert message.endswith(f'"b" is forbidden: exceeded quota: quota, {text}')
@@ -125,6 +146,7 @@ def test_a_quota_holds_for_an_apply_too(place: Place) -> None:
     set_quota(place, configmaps="2")
     succeed(place.apply(build_config_map("a")))
     succeed(place.apply(build_config_map("a", {"colour": "red"})))
+    wait_counted(place, build_config_map("b"))
     code, _, message = refusal(place.apply(build_config_map("b")))
     assert (code, "exceeded quota: quota" in message) == (403, True)
 
@@ -164,7 +186,7 @@ def test_limits_make_a_quotas_demands_met(place: Place) -> None:
     succeed(place.create(build_limit_range()))
     set_quota(place, requests__cpu="1", limits__memory="1Gi")
     succeed(place.create(build_pod()))
-    assert used(place) == {"requests.cpu": "50m", "limits.memory": "64Mi"}
+    eventually(lambda: used(place) == {"requests.cpu": "50m", "limits.memory": "64Mi"})
 
 
 def test_a_container_over_the_maximum_is_403(place: Place) -> None:

@@ -55,6 +55,21 @@ def test_labels_choose(shelf: Place, selector: str, chosen: str) -> None:
     assert names(shelf, labelSelector=selector) == chosen
 
 
+@pytest.mark.case("K10")
+def test_a_list_at_an_earlier_version_shows_what_was_there(shelf: Place) -> None:
+    query = {"fieldSelector": "metadata.name=a", "resourceVersionMatch": "Exact"}
+    before = shelf.read(build_config_map("a"))
+    after = succeed(shelf.apply(build_config_map("a", {"colour": "red"}), force="true"))
+    version = int(after["metadata"]["resourceVersion"])
+    for at, data in ((version - 1, before["data"]), (version, {"colour": "red"})):
+        (found,) = shelf.list("configmaps", resourceVersion=str(at), **query)
+        assert found["data"] == data
+    succeed(shelf.delete(build_config_map("a")))
+    assert len(shelf.list("configmaps", resourceVersion=str(version), **query)) == 1
+    first = int(before["metadata"]["resourceVersion"])
+    assert shelf.list("configmaps", resourceVersion=str(first - 1), **query) == []
+
+
 @pytest.mark.parametrize("selector", ["colour in (red", "colour=red=blue", "=red", "a b"])
 def test_what_is_not_a_selector_is_400(shelf: Place, selector: str) -> None:
     path = f"/api/v1/namespaces/{shelf.name}/configmaps"

@@ -84,6 +84,14 @@ def test_a_log_is_cut_at_so_many_bytes(writing: Place) -> None:
     assert len(read_log(writing, limitBytes=100).content) == 100
 
 
+@pytest.mark.case("K11")
+def test_of_the_last_lines_the_newest_are_cut(writing: Place) -> None:
+    cut = read_log(writing, tailLines=100, limitBytes=500)
+    assert len(cut.content) == 500
+    assert "line 501" in cut.text.splitlines()[0]
+    assert "line 600" not in cut.text
+
+
 def test_lines_carry_their_time_when_asked(writing: Place) -> None:
     line = read_log(writing, tailLines=1, timestamps="true").text
     stamp = line.partition(" ")[0]

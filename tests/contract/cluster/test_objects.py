@@ -154,6 +154,25 @@ def test_a_delete_with_another_uid_is_409(place: Place) -> None:
     assert place.get(build_config_map()).ok
 
 
+def test_the_options_in_the_body_of_a_delete_are_all_its_options(place: Place) -> None:
+    manifest = build_config_map()
+    uid = succeed(place.create(manifest))["metadata"]["uid"]
+    rehearsal = {"dryRun": ["All"], "preconditions": {"uid": uid}}
+    succeed(place.server.call("DELETE", place.path(manifest), rehearsal))
+    assert place.get(manifest).ok
+    stale = {"dryRun": ["All"], "preconditions": {"uid": "another"}}
+    assert refusal(place.server.call("DELETE", place.path(manifest), stale))[0] == 409
+    succeed(place.server.call("DELETE", place.path(manifest), {}, dryRun="All"))
+    assert place.get(manifest).status_code == 404
+
+
+def test_a_dry_run_in_the_query_of_a_delete_deletes_nothing(place: Place) -> None:
+    manifest = build_config_map()
+    succeed(place.create(manifest))
+    succeed(place.delete(manifest, dryRun="All"))
+    assert place.get(manifest).ok
+
+
 def test_a_dry_run_answers_alike_and_keeps_nothing(place: Place) -> None:
     manifest = build_config_map()
     created = place.create(manifest, dryRun="All")

@@ -1,24 +1,19 @@
 """Who is let in, what is served, and what a path that is not served answers."""
 
 import pytest
-import requests
 
-from tests.contract.cluster.target import Server, refusal, succeed
+from tests.contract.cluster.target import APPLY, Server, build_session, refusal, succeed
 
 
 def test_a_wrong_token_is_401(server: Server) -> None:
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = server.session.verify
+    with build_session(server.session.verify) as session:
         session.headers["authorization"] = "Bearer not-this-one"
         answer = Server(server.url, session).call("GET", "/api/v1/namespaces")
     assert refusal(answer) == (401, "Unauthorized", "Unauthorized")
 
 
 def test_no_credential_is_refused(server: Server) -> None:
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = server.session.verify
+    with build_session(server.session.verify) as session:
         answer = Server(server.url, session).call("GET", "/api/v1/namespaces")
     # 403 where anonymous requests are let in far enough to be refused.
     assert refusal(answer)[0] in {401, 403}
@@ -55,6 +50,33 @@ def test_a_resource_that_a_group_does_not_have_is_a_404_status(server: Server, p
     code, reason, message = refusal(server.call("GET", path))
     assert (code, reason) == (404, "NotFound")
     assert message == "the server could not find the requested resource"
+
+
+@pytest.mark.case("W4")
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/apis/nope.example/v1/namespaces/default/things/web",
+        "/apis/apps/v9/namespaces/default/deployments/web",
+        "/apis/apps/v1/namespaces/default/things/web",
+    ],
+)
+def test_a_404_for_a_kind_that_is_not_served_names_no_object(
+    server: Server, method: str, path: str
+) -> None:
+    answer = server.call(
+        method, path, b"{}" if method == "PATCH" else None, content_type=APPLY, fieldManager="alpha"
+    )
+    assert answer.status_code == 404
+    is_json = answer.headers["content-type"].startswith("application/json")
+    assert not (is_json and answer.json().get("details", {}).get("name"))
+
+
+@pytest.mark.case("W4")
+def test_a_404_for_an_object_names_it(server: Server) -> None:
+    answer = server.call("GET", "/apis/apps/v1/namespaces/default/deployments/nope")
+    assert (answer.status_code, answer.json()["details"]["name"]) == (404, "nope")
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,73 @@ def test_force_takes_the_field_over(place: Place) -> None:
     assert refusal(place.apply(build_config_map()))[0] == 409
 
 
+def with_uid(manifest: Manifest, uid: str) -> Manifest:
+    return {**manifest, "metadata": {**manifest["metadata"], "uid": uid}}
+
+
+def managers(body: Any) -> set[tuple[str, str]]:
+    return {(each["manager"], each["operation"]) for each in body["metadata"]["managedFields"]}
+
+
+@pytest.mark.case("K14")
+def test_a_refused_apply_leaves_no_trace_of_its_manager(place: Place) -> None:
+    succeed(place.apply(build_config_map()))
+    assert not place.apply(build_config_map(data={"colour": "red"}), manager="beta").ok
+    assert managers(place.read(build_config_map())) == {("alpha", "Apply")}
+
+
+@pytest.mark.case("K14")
+def test_a_manager_that_has_lost_its_last_field_leaves_no_trace(place: Place) -> None:
+    first = build_config_map(data={"colour": "blue", "size": "1"})
+    succeed(place.apply(first))
+    one = succeed(place.merge(first, {"data": {"colour": "red"}}, fieldManager="kubectl-edit"))
+    assert managers(one) == {("alpha", "Apply"), ("kubectl-edit", "Update")}
+    both = succeed(place.merge(first, {"data": {"size": "2"}}, fieldManager="kubectl-edit"))
+    assert managers(both) == {("kubectl-edit", "Update")}
+
+
+@pytest.mark.case("K14")
+@pytest.mark.parametrize("holder", ["an apply", "an update"])
+def test_force_for_one_very_object_takes_the_field_over(place: Place, holder: str) -> None:
+    uid = succeed(place.apply(build_config_map()))["metadata"]["uid"]
+    red, blue = build_config_map(data={"colour": "red"}), build_config_map()
+    if holder == "an apply":
+        succeed(place.apply(red, manager="kubectl", force="true"))
+    else:
+        succeed(place.merge(red, {"data": red["data"]}, fieldManager="kubectl-edit"))
+    assert refusal(place.apply(blue))[0] == 409
+    body = succeed(place.apply(with_uid(blue, uid), force="true", fieldValidation="Strict"))
+    assert (body["data"], body["metadata"]["uid"]) == (blue["data"], uid)
+    assert owned(body, "alpha") == {"f:data": {"f:colour": {}}}
+
+
+@pytest.mark.case("K14")
+def test_force_for_another_object_of_that_name_is_422_and_changes_nothing(place: Place) -> None:
+    first = succeed(place.apply(build_config_map()))
+    succeed(place.delete(build_config_map()))
+    second = succeed(place.apply(build_config_map(), manager="beta"))
+    red = with_uid(build_config_map(data={"colour": "red"}), first["metadata"]["uid"])
+    answer = place.apply(red, force="true")
+    assert refusal(answer)[:2] == (422, "Invalid")
+    assert causes(answer)[0] == ("FieldValueInvalid", "metadata.uid")
+    assert version(place.read(build_config_map())) == version(second)
+
+
+@pytest.mark.case("K14")
+def test_force_for_an_object_that_is_gone_creates_none(place: Place) -> None:
+    first = succeed(place.apply(build_config_map()))
+    succeed(place.delete(build_config_map()))
+    gone = with_uid(build_config_map(), first["metadata"]["uid"])
+    why = f"specified uid {first['metadata']['uid']}, and no existing object was found"
+    message = f'on configmaps "settings": uid mismatch: the provided object {why}'
+    assert refusal(place.apply(gone, force="true")) == (
+        409,
+        "Conflict",
+        f"Operation cannot be fulfilled {message}",
+    )
+    assert place.get(build_config_map()).status_code == 404
+
+
 def test_a_plain_update_takes_a_field_too(place: Place) -> None:
     succeed(place.apply(build_config_map()))
     succeed(place.merge(build_config_map(), {"data": {"colour": "red"}}, fieldManager="gamma"))
@@ -409,6 +476,41 @@ def test_a_struct_of_defaults_does_not_fit_every_type(place: Place) -> None:
     succeed(place.apply(build_deployment()))
     answer = place.apply(build_deployment(strategy={"type": "Recreate"}))
     assert causes(answer) == [("FieldValueForbidden", "spec.strategy.rollingUpdate")]
+
+
+@pytest.mark.case("K1")
+@pytest.mark.parametrize(
+    "rolling", [None, {}, {"maxSurge": None, "maxUnavailable": None}], ids=["null", "{}", "nulls"]
+)
+def test_a_defaulted_struct_is_not_taken_away_by_naming_it(place: Place, rolling: Any) -> None:
+    succeed(place.apply(build_deployment()))
+    strategy = {"type": "Recreate", "rollingUpdate": rolling}
+    answer = place.apply(build_deployment(strategy=strategy))
+    assert causes(answer) == [("FieldValueForbidden", "spec.strategy.rollingUpdate")]
+
+
+@pytest.mark.case("K1")
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+        {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+        {"rollingUpdate": {"maxSurge": 0}},
+        {"rollingUpdate": {"maxUnavailable": "100%"}},
+    ],
+)
+def test_a_live_deployment_takes_other_bounds_and_then_another_type(
+    place: Place, strategy: Manifest
+) -> None:
+    succeed(place.apply(build_deployment()))
+    body = succeed(place.apply(build_deployment(strategy=strategy)))
+    taken = body["spec"]["strategy"]
+    assert strategy["rollingUpdate"].items() <= taken["rollingUpdate"].items()
+    assert taken["type"] == "RollingUpdate"
+    body = succeed(place.apply(build_deployment(strategy={"type": "Recreate"})))
+    assert body["spec"]["strategy"] == {"type": "Recreate"}
+    body = succeed(place.apply(build_deployment(strategy=strategy | {"type": "RollingUpdate"})))
+    assert body["spec"]["strategy"]["type"] == "RollingUpdate"
 
 
 def test_a_list_without_keys_is_replaced_as_a_whole(place: Place) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.contract.cluster.builders import (
     Manifest,
     build_container,
@@ -96,6 +98,21 @@ def test_another_image_makes_another_replica_set(place: Place, node: str) -> Non
     assert sorted(one["spec"]["replicas"] for one in sets) == [0, 1]
     (pod,) = eventually(lambda: found if len(found := pods_of(place)) == 1 else [])
     assert pod["spec"]["containers"][0]["image"] == "registry.k8s.io/pause:3.9"
+
+
+@pytest.mark.case("K1")
+def test_an_update_whose_bounds_end_old_pods_first_needs_no_room(place: Place, node: str) -> None:
+    succeed(place.create(build_quota(pods="2")))
+    eventually(lambda: place.read(build_quota())["status"].get("used"))
+    succeed(place.apply(on(node, replicas=2)))
+    wait_ready(place, on(node), 2)
+    container = build_container(image="registry.k8s.io/pause:3.9")
+    strategy = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    changed = on(node, replicas=2, container=container, strategy=strategy)
+    succeed(place.apply(changed))
+    wait_ready(place, changed, 2)
+    images = {pod["spec"]["containers"][0]["image"] for pod in pods_of(place)}
+    assert images == {"registry.k8s.io/pause:3.9"}
 
 
 def test_a_deleted_deployment_takes_its_pods_with_it(place: Place, node: str) -> None:

@@ -1,12 +1,14 @@
 """What is said of each link from a visitor to a pod; a broken one says what to do."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from chalicelib.domain.checks import Check, check_exposure, present_checked, present_exposure
+from chalicelib.domain.checks import check_exposure, present_checked, present_exposure
 from chalicelib.domain.ingress_routes import build_ingress_route
+from chalicelib.domain.model import Check
 from chalicelib.domain.namespace import NETWORK_POLICY_NAME, build_namespace_objects
 from tests.exposures import HOST, create_domain, create_exposure, create_record
 from tests.factories import create_friend, create_layout
@@ -205,8 +207,18 @@ def test_an_exposure_is_shown_with_its_url() -> None:
 
 
 def test_checks_are_shown_with_a_message_where_they_fail() -> None:
-    shown = present_checked(EXPOSURE, check(route=None))
+    looked = replace(EXPOSURE, checks=check(route=None), checked_at="2026-11-24T09:00:01.000000Z")
+    shown = present_checked(looked)
     assert shown["checks"][0] == {"check": "record", "ok": True}
     assert shown["checks"][1]["check"] == "route"
     assert set(shown["checks"][1]) == {"check", "ok", "message"}
-    assert present_checked(EXPOSURE, [])["checks"] == []
+    assert shown["checked_at"] == "2026-11-24T09:00:01.000000Z"
+
+
+@pytest.mark.case("H5")
+def test_before_anybody_has_looked_no_link_is_said_to_be_in_order() -> None:
+    shown = present_checked(EXPOSURE)
+    assert shown["checked_at"] is None
+    links = ["record", "route", "service", "endpoints", "policy"]
+    assert [(each["check"], each["ok"]) for each in shown["checks"]] == [(e, False) for e in links]
+    assert all("?check=true" in each["message"] for each in shown["checks"])

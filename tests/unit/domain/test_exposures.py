@@ -83,7 +83,7 @@ def test_g01_the_host_name_alone_does_not_tell_whose_it_is(a: str, b: str, c: st
     assert hostname_of(f"{a}-{b}", c, "x.net") == hostname_of(a, f"{b}-{c}", "x.net")
 
 
-@pytest.mark.parametrize("name", ["a", "1", "a-b", "a--b", "x" * 20, "api", "www", "mta", "a1-2b"])
+@pytest.mark.parametrize("name", ["a", "1", "a-b", "a--b", "x" * 20, "app", "web", "mta", "a1-2b"])
 def test_g02_a_name_is_a_short_dns_label(name: str) -> None:
     assert parse(name=name).name == name
     assert exposure_name_fault(name) is None
@@ -120,6 +120,67 @@ def test_g02_what_is_no_name_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", [None, 7, True, ["a"], {"a": 1}])
 def test_g02_a_name_is_text(name: Any) -> None:
     assert refusal_of(name=name).faults[0].message == "name must be a string."
+
+
+@pytest.mark.case("L2")
+@pytest.mark.parametrize(
+    ("name", "friend_id"),
+    [
+        ("friends-api-kc", "alice"),
+        ("admin-login", "alice"),
+        ("friends", "api-kc"),
+        ("log", "in-alice"),
+        ("sign", "up"),
+        ("accounts", "alice"),
+        ("www2", "alice"),
+        ("admin-2", "alice"),
+        ("friends-apis", "a"),
+        ("sso-login", "b-c"),
+        ("api", "alice"),
+    ],
+)
+def test_a_host_name_that_starts_as_the_platforms_is_refused(name: str, friend_id: str) -> None:
+    refusal = refusal_of(friend_id, name=name)
+    assert [fault.path for fault in refusal.faults] == ["/name"]
+    assert refusal.message == "name is reserved; choose another name."
+    recorded = create_exposure(
+        name=name, friend_id=friend_id, hostname=f"{name}-{friend_id}.friends.example"
+    )
+    require_valid(recorded)
+    assert exposure_name_fault(name) is None
+
+
+@pytest.mark.case("L2")
+@pytest.mark.parametrize(
+    ("name", "friend_id"),
+    [
+        ("my-admin", "alice"),
+        ("administration", "alice"),
+        ("mailbox", "alice"),
+        ("friends", "alice"),
+        ("apidocs", "alice"),
+        ("log", "alice"),
+        ("a", "login"),
+    ],
+)
+def test_a_word_that_only_begins_like_the_platforms_is_free(name: str, friend_id: str) -> None:
+    assert parse(friend_id, name=name).name == name
+
+
+@pytest.mark.case("L2")
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("account", "admin", "administrator", "api", "auth", "billing", "console", "dashboard"),
+        *("friends-api", "help", "idp", "imap", "log-in", "log-on", "login", "logon", "logout"),
+        *("mail", "oauth", "oidc", "password", "payment", "root", "secure", "security", "sign-in"),
+        *("sign-up", "signin", "signup", "smtp", "sso", "status", "support", "system", "verify"),
+        *("webmail", "www"),
+    ],
+)
+def test_each_of_the_platforms_words_is_reserved(word: str) -> None:
+    assert "reserved" in refusal_of(name=word).message
+    assert "reserved" in refusal_of("alice", name=f"{word}-a").message
 
 
 @pytest.mark.parametrize("name", ["admin", "system", "friends-api"])

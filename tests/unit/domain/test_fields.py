@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.fields import (
+    friend_id_fault,
     identities_of,
     merge_contact,
     parse_contact_changes,
@@ -56,6 +57,16 @@ def test_h02_an_id_that_only_looks_like_one_is_refused(friend_id: str) -> None:
 def test_h01_a_reserved_id_is_refused(friend_id: str) -> None:
     with pytest.raises(InvalidInput, match="reserved"):
         parse_new_friend(create_friend_body(id=friend_id), CLUSTERS)
+
+
+@pytest.mark.case("L2")
+@pytest.mark.parametrize(
+    "friend_id", ["friends-api", "admin-login", "console", "login-2", "accounts", "www1"]
+)
+def test_h01_an_id_that_starts_as_the_platforms_is_refused_to_new_friends(friend_id: str) -> None:
+    with pytest.raises(InvalidInput, match="id is reserved; choose another id"):
+        parse_new_friend(create_friend_body(id=friend_id), CLUSTERS)
+    assert friend_id_fault(friend_id) is None
 
 
 def test_every_fault_is_named_at_once() -> None:

@@ -316,6 +316,14 @@ def test_a_container_that_is_not_ready_is_told() -> None:
     [
         (QUOTA, "quota_exceeded", "requested pods=1, used pods=3, limited to pods=3."),
         (
+            (
+                "exceeded quota: friend-quota, requested: count/pods=1, used: count/pods=60,"
+                " limited: count/pods=60"
+            ),
+            "quota_exceeded",
+            "Finished pods count: a Job's go with it",
+        ),
+        (
             "exceeded quota: <b>, requested: all",
             "quota_exceeded",
             "The friend's quota admits no more of this.",
@@ -365,9 +373,13 @@ def test_no_text_of_the_cluster_is_told_at_length() -> None:
     ("fields", "told"),
     [(create_counts(3, 0, 3), True), (create_counts(3, 3, 3) | {"spec": {"replicas": 4}}, False)],
 )
-def test_an_update_that_quota_has_no_room_for_tells_of_recreate(fields: Any, told: bool) -> None:
+def test_an_update_that_quota_has_no_room_for_tells_of_bounds_that_need_none(
+    fields: Any, told: bool
+) -> None:
     failure = create_condition("ReplicaFailure", "FailedCreate", QUOTA)
-    assert ("Recreate" in str(judge_web(create_rollout(failure, **fields)).message)) is told
+    message = str(judge_web(create_rollout(failure, **fields)).message)
+    advice = 'with spec.strategy {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}} it needs'
+    assert (advice in message) is told
 
 
 def test_a_replica_set_that_is_refused_is_told_before_the_generation_is_seen() -> None:
@@ -597,8 +609,13 @@ def test_a_live_deployment_over_quota_is_told(cluster: ClusterClient) -> None:
 def test_a_live_update_without_room_in_the_quota_is_told(cluster: ClusterClient) -> None:
     apply(cluster, create_workload(replicas=3))
     expect(cluster, "ready", None)
-    apply(cluster, create_workload("registry.example/web:2", replicas=3))
-    assert "strategy.type Recreate" in expect(cluster, "failing", "quota_exceeded")
+    updated = create_workload("registry.example/web:2", replicas=3)
+    apply(cluster, updated)
+    assert '"maxSurge": 0' in expect(cluster, "failing", "quota_exceeded")
+    bounds = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    updated["spec"]["strategy"] = bounds
+    apply(cluster, updated)
+    expect(cluster, "ready", None)
 
 
 def test_a_live_deployment_that_pod_security_refuses_is_told(cluster: ClusterClient) -> None:

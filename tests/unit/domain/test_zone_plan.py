@@ -138,7 +138,7 @@ def test_g10_a_removal_takes_all_of_ours_and_nothing_else() -> None:
         create_record("r3", comment=owner_of("another", "my-app")),
         create_record("r4", type="A"),
     ]
-    assert plan_removal(found, OWNER) == ("r2", "r4")
+    assert [each.id for each in plan_removal(found, OWNER, HOST)] == ["r2", "r4"]
 
 
 # From here on: whole zones.

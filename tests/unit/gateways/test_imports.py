@@ -25,7 +25,7 @@ begun, failed = threading.Event(), []
 sys.meta_path.insert(0, Slow())
 kubeconfig = json.dumps(create_kubeconfig())
 clusters = KubernetesClusters(lambda name: kubeconfig, allow_loopback=True)
-dns = CloudflareDns(lambda: "a-token-of-this-test", url="http://127.0.0.1:9")
+dns = CloudflareDns(lambda: "a-token-of-this-test", None, url="http://127.0.0.1:9")
 
 def use_both():
     try:

@@ -3,8 +3,10 @@
 import base64
 import json
 import subprocess
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 import yaml
@@ -37,7 +39,7 @@ def b64(data: bytes) -> str:
 def test_a_token_and_an_inline_authority_are_read() -> None:
     access = load(create_kubeconfig(user={"token": SECRET}))
     assert (access.server, access.token) == ("https://203.0.113.7:6443", SECRET)
-    assert access.ca_pem == "not a real authority"
+    assert access.ca_pem == KUBECONFIG_SECRETS["authority"]
 
 
 def test_a_kubeconfig_may_be_json() -> None:
@@ -270,6 +272,123 @@ def test_j04_nor_may_it_resolve_to_what_stands_for_such_an_address(address: str)
 @pytest.mark.parametrize("address", ["64:ff9b::808:808", "2002:808:808::", "::ffff:8.8.8.8"])
 def test_what_stands_for_a_public_address_is_fine(address: str) -> None:
     assert not is_forbidden(ip_address(address), allow_loopback=False)
+
+
+AUTHORITY = KUBECONFIG_SECRETS["authority"].encode()
+KEY = b"-----BEGIN PRIVATE KEY-----\nMC4CAQ\n-----END PRIVATE KEY-----\n"
+PUBLIC_KEY = b"-----BEGIN PUBLIC KEY-----\nMFkwEw\n-----END PUBLIC KEY-----\n"
+
+
+def with_authority(data: str) -> Any:
+    return create_kubeconfig(cluster={"certificate-authority-data": data})
+
+
+@pytest.mark.case("W6")
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b64(b64(AUTHORITY).encode()), "is encoded twice"),
+        (b64(base64.encodebytes(AUTHORITY)), "is encoded twice"),
+        (b64(KEY), "holds a private key"),
+        (b64(AUTHORITY + KEY), "holds a private key"),
+        (b64(PUBLIC_KEY), "is not a certificate in PEM"),
+        ("", "is empty"),
+        (b64(b"\n"), "is empty"),
+        (b64(b"not PEM at all"), "is not a certificate in PEM"),
+        (b64(AUTHORITY[:200]), "is not a certificate in PEM"),
+        (b64(AUTHORITY.replace(b"MIIB", b"MIIC")), "is not a certificate in PEM"),
+        (AUTHORITY.decode(), "is missing or is not base64"),
+    ],
+)
+def test_an_authority_that_is_no_certificate_is_refused_with_the_cause(data: str, why: str) -> None:
+    assert f"certificate-authority-data {why}" in refuse(with_authority(data))
+
+
+@pytest.mark.case("W6")
+@pytest.mark.parametrize(
+    "data",
+    [
+        base64.encodebytes(AUTHORITY).decode(),
+        b64(AUTHORITY) + "\n",
+        base64.encodebytes(AUTHORITY).decode().replace("\n", "\r\n"),
+        b64(AUTHORITY * 2),
+        b64("Türkisch\n".encode() + AUTHORITY),
+    ],
+    ids=["lines", "a line's end", "lines of Windows", "two", "a remark around it"],
+)
+def test_an_authority_is_read_however_it_is_broken_into_lines(data: str) -> None:
+    assert "BEGIN CERTIFICATE" in (load(with_authority(data)).ca_pem or "")
+
+
+@pytest.mark.case("W6")
+def test_an_authority_in_a_yaml_block_scalar_is_read() -> None:
+    lines = "".join(f"\n        {each}" for each in base64.encodebytes(AUTHORITY).decode().split())
+    assert b64(AUTHORITY) in VALID
+    assert load(VALID.replace(b64(AUTHORITY), f"|{lines}")).ca_pem == AUTHORITY.decode()
+
+
+@pytest.mark.case("W6")
+def test_without_an_authority_the_access_names_none() -> None:
+    config = create_kubeconfig()
+    del config["clusters"][0]["cluster"]["certificate-authority-data"]
+    assert load(config).ca_pem is None
+
+
+def token_with(claims: Any) -> str:
+    text = claims if isinstance(claims, bytes) else json.dumps(claims).encode()
+    return f"e30.{base64.urlsafe_b64encode(text).decode().rstrip('=')}.c2ln"
+
+
+@pytest.mark.case("W7")
+@pytest.mark.parametrize(
+    ("token", "ends_at"),
+    [
+        (token_with({"exp": 1795000000}), datetime(2026, 11, 18, 11, 6, 40, tzinfo=UTC)),
+        (token_with({"exp": 1795000000.5, "sub": "ä" * 9}), ANY),
+        (token_with({"exp": 0}), datetime(1970, 1, 1, tzinfo=UTC)),
+        (token_with({"sub": "a Secret's token lasts"}), None),
+        (token_with({"exp": "tomorrow"}), None),
+        (token_with({"exp": None}), None),
+        (token_with({"exp": True}), None),
+        (token_with({"exp": 1e300}), None),
+        (token_with({"exp": -1e300}), None),
+        (token_with([1]), None),
+        (token_with(b"\xff"), None),
+        (token_with(b"[" * 6000), None),
+        ("a.b", None),
+        ("a.!.c", None),
+        ("an-opaque-token", None),
+    ],
+)
+def test_when_a_token_ends_is_read_where_it_says_so(token: str, ends_at: datetime | None) -> None:
+    assert load(create_kubeconfig(user={"token": token})).ends_at == ends_at
+
+
+def test_a_client_certificate_says_nothing_of_its_end() -> None:
+    user = {"client-certificate-data": b64(b"cert"), "client-key-data": b64(b"key")}
+    assert load(create_kubeconfig(user=user)).ends_at is None
+
+
+@pytest.mark.case("W9")
+@pytest.mark.parametrize(
+    ("server", "why"),
+    [
+        ("https://kube.example.com.:6443", "ends in a dot"),
+        ("https://kube.example.com.", "ends in a dot"),
+        ("https://kube_api.example.com", "neither an address in its usual spelling nor a host"),
+        ("https://-kube.example.com", "neither an address in its usual spelling nor a host"),
+        ("https://*.example.com", "neither an address in its usual spelling nor a host"),
+        ("https://10.0.0.256:6443", "neither an address in its usual spelling nor a host"),
+        (f"https://{'a' * 63}.{'b' * 190}", "at most 253 characters"),
+        ("https://127.0.0.1:6443", "is at a loopback, link-local or metadata address"),
+        ("https://localhost:6443", "is at a loopback, link-local or metadata address"),
+    ],
+)
+def test_a_server_is_refused_for_the_true_cause(server: str, why: str) -> None:
+    assert f"its server {'is' if why.startswith('is') else 'has'}" in (
+        message := refuse(create_kubeconfig(server=server))
+    )
+    assert why in message
 
 
 def test_f04_a_parse_error_never_prints_the_line() -> None:

@@ -9,7 +9,7 @@ from chalicelib.domain.errors import NotFound
 from chalicelib.domain.model import Friend, Lease, Queue
 from chalicelib.domain.operations import Operation, OperationStatus, OperationType, operation_id
 from chalicelib.gateways.aws import AwsClients
-from chalicelib.gateways.dynamodb import DynamoFriendStore
+from chalicelib.gateways.dynamodb import DynamoFriendStore, to_queue
 from chalicelib.gateways.operations import DynamoOperationStore
 from chalicelib.gateways.table import Table
 from chalicelib.ports import LeaseLost, StaleVersion
@@ -81,7 +81,9 @@ def start(store: DynamoOperationStore, sequence: int, owner: str) -> Operation:
 def test_an_accepted_operation_is_read_back_whole(store: DynamoOperationStore) -> None:
     operation = create_operation(request="t#key#digest", wait=True)
     store.accept(Queue(), operation, None)
-    assert store.find(FRIEND, operation.id) == operation
+    # Who reads it needs no manifests; who starts it does.
+    assert store.find(FRIEND, operation.id) == replace(operation, manifests=())
+    assert start(store, 1, "ours").manifests == operation.manifests
 
 
 def test_ids_are_in_the_order_of_acceptance_across_registrations() -> None:
@@ -158,7 +160,10 @@ def test_a_request_gives_the_lease_back_although_more_is_pending(
 
 def test_what_is_missing_is_skipped(store: DynamoOperationStore, table: Table) -> None:
     accept(store, 2)
-    table.transact([table.delete_action("OPERATIONS#alice", operation_id(FRIEND, 1))])
+    drop = table.delete_action(
+        "OPERATIONS#alice", operation_id(FRIEND, 1), when="uid = :uid", values={":uid": FRIEND.uid}
+    )
+    assert table.transact([drop]) == []
     store.claim("alice", OURS, NOW)
     assert store.start(FRIEND, 1, "ours") is None
     assert store.finish(FRIEND, 1, None, "ours", keep=True)
@@ -178,7 +183,7 @@ def test_what_is_over_is_not_recorded_again(store: DynamoOperationStore) -> None
     accept(store, 1)
     operation = create_operation()
     start(store, 1, "ours")
-    assert not store.record(operation)
+    assert not store.record_check(FRIEND, operation)
     assert not store.record(operation, "theirs")
     assert store.record(done(operation), "ours")
     assert not store.record(replace(operation, status=OperationStatus.RUNNING), "ours")
@@ -198,3 +203,81 @@ def test_h06_operations_of_an_earlier_friend_of_the_id_are_not_inherited(
     later = create_friend(uid="later", created_at="2026-11-25T09:00:00.000000Z")
     assert store.list_newest(later, limit=9, before=None) == []
     assert store.find(later, operation_id(FRIEND, 1)) is None
+
+
+def wait_for_rollout(store: DynamoOperationStore) -> Operation:
+    """Return an operation that is applied and waits."""
+    store.accept(Queue(), create_operation(), OURS)
+    operation = start(store, 1, "ours")
+    waiting = replace(operation, results=(RESULT,), applied_at=operation.created_at)
+    assert not store.finish(FRIEND, 1, waiting, "ours", keep=False)
+    return waiting
+
+
+def queue_of(table: Table) -> Queue:
+    row = table.get("FRIEND#alice", "PROFILE")
+    assert row is not None
+    return to_queue(row)
+
+
+def test_a_waiting_operation_is_judged_by_one_at_a_time(store: DynamoOperationStore) -> None:
+    waiting = wait_for_rollout(store)
+    before, at, later = (f"2026-11-24T09:00:0{each}.000000Z" for each in "024")
+    claimed = store.claim_check(waiting, at, before)
+    assert claimed is not None
+    assert claimed.judged_at == at
+    assert store.claim_check(waiting, at, before) is None
+    assert store.claim_check(waiting, later, at) is not None
+
+
+def test_what_ends_a_wait_counts_it_no_longer_and_is_done_once(
+    store: DynamoOperationStore, table: Table
+) -> None:
+    waiting = wait_for_rollout(store)
+    assert queue_of(table).unfinished == {1: waiting.created_at}
+    assert queue_of(table).unfinished_count == 1
+    failing = replace(waiting, failing_since=waiting.created_at)
+    assert store.record_check(FRIEND, failing)
+    assert store.record_check(FRIEND, waiting)
+    found = store.find(FRIEND, waiting.id)
+    assert found is not None
+    assert found.failing_since is None
+    assert queue_of(table).unfinished_count == 1
+    assert store.record_check(FRIEND, done(waiting))
+    assert not store.record_check(FRIEND, done(waiting))
+    assert queue_of(table).unfinished_count == 0
+    store.forget_unfinished(FRIEND, 1)
+    assert queue_of(table).unfinished_count == 0
+
+
+def test_a_wait_ends_although_its_friend_is_gone(store: DynamoOperationStore, table: Table) -> None:
+    waiting = wait_for_rollout(store)
+    values = {":uid": FRIEND.uid}
+    table.transact(
+        [table.delete_action("FRIEND#alice", "PROFILE", when="uid = :uid", values=values)]
+    )
+    assert store.record_check(FRIEND, done(waiting))
+    assert store.claim_check(waiting, "2026", "2026") is None
+
+
+def test_a_line_that_nobody_runs_is_dispatched_by_one_reader(store: DynamoOperationStore) -> None:
+    accept(store, 1)
+    before, at = "2026-11-24T09:00:00.000000Z", "2026-11-24T09:00:10.000000Z"
+    assert store.claim_dispatch(FRIEND, at, before, NOW)
+    assert not store.claim_dispatch(FRIEND, at, before, NOW)
+    store.claim("alice", OURS, NOW)
+    assert not store.claim_dispatch(FRIEND, at, at, NOW)
+    assert store.claim_dispatch(FRIEND, at, at, OURS.until)
+
+
+def test_what_the_cluster_kept_from_going_on_has_its_attempts_back(
+    store: DynamoOperationStore,
+) -> None:
+    accept(store, 1)
+    store.claim("alice", OURS, NOW)
+    for _ in range(5):
+        operation = start(store, 1, "ours")
+        assert operation.attempts == 1
+        store.postpone(operation, "ours")
+    with pytest.raises(LeaseLost):
+        store.postpone(operation, "theirs")

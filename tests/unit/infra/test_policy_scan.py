@@ -31,6 +31,11 @@ def test_a_narrow_role_is_well() -> None:
     assert list(scan(create_template(GOOD))) == []
 
 
+def test_a_secrets_random_characters_name_one_secret() -> None:
+    secret = {"Fn::Sub": "arn:${AWS::Partition}:secretsmanager:r:a:secret:friends/tokens-??????"}
+    assert list(scan(create_template({**GOOD, "Resource": [secret]}))) == []
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -46,6 +51,7 @@ def test_a_narrow_role_is_well() -> None:
         {**GOOD, "Resource": [{"Fn::Sub": "arn:${AWS::Partition}:s3:::*"}]},
         {**GOOD, "Resource": [{"Fn::Sub": "arn:${AWS::Partition}:secretsmanager:r:a:secret:*-*"}]},
         {**GOOD, "Resource": [{"Fn::Sub": "arn:${AWS::Partition}:dynamodb:r:a:table/*"}]},
+        {**GOOD, "Resource": [{"Fn::Sub": "arn:${AWS::Partition}:secretsmanager:r:a:secret:??*"}]},
         {**GOOD, "Resource": [{"Fn::Sub": "${WorkspaceBucket.Arn}/*"}]},
         {**GOOD, "Resource": [{"Ref": "Wildcard"}]},
         {**GOOD, "Resource": [{"Fn::If": ["IsProd", "*", "*"]}]},

@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from chalicelib.routes.description.document import describe
-from infra.paths import RESOURCES
+from infra.paths import RESOURCES, ROOT
+
+_ALARM = "AWS::CloudWatch::Alarm"
 
 
 @pytest.fixture
@@ -22,14 +24,72 @@ def rest_api(resources: Any) -> Any:
     return resources["RestAPI"]["Properties"]
 
 
-def test_i07_whoever_guesses_is_slowed_down_at_the_gateway(rest_api: Any) -> None:
+@pytest.fixture
+def parameters() -> Any:
+    """The stack's parameters, by name."""
+    return yaml.safe_load(RESOURCES.read_text())["Parameters"]
+
+
+@pytest.mark.case("M7")
+def test_i07_whoever_guesses_is_slowed_down_at_the_gateway(rest_api: Any, parameters: Any) -> None:
     (settings,) = rest_api["MethodSettings"]
     assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
-    assert 0 < settings["ThrottlingRateLimit"] <= 100
-    assert 0 < settings["ThrottlingBurstLimit"] <= 200
+    rate, burst = (settings[f"Throttling{each}Limit"]["Ref"] for each in ("Rate", "Burst"))
+    assert 0 < parameters[rate]["Default"] <= 100
+    assert 0 < parameters[burst]["Default"] <= 200
     told = gateway_response(rest_api, "THROTTLED")
     assert (told["statusCode"], body_of(told)["code"]) == ("429", "gateway_throttled")
     assert told["responseParameters"]["gatewayresponse.header.Retry-After"] == "'1'"
+
+
+@pytest.mark.case("M6")
+@pytest.mark.parametrize(
+    ("function", "parameter", "bounds"),
+    [
+        ("Reconcile", "ReconcileConcurrency", range(2, 5)),
+        ("RunOperation", "WorkerConcurrency", range(1, 11)),
+    ],
+)
+def test_so_many_of_a_function_run_at_once_and_the_rest_waits(
+    resources: Any, parameters: Any, function: str, parameter: str, bounds: range
+) -> None:
+    _, reserved, nothing = resources[function]["Properties"]["ReservedConcurrentExecutions"][
+        "Fn::If"
+    ]
+    assert (reserved, nothing) == ({"Ref": parameter}, {"Ref": "AWS::NoValue"})
+    assert parameters[parameter]["Default"] in bounds
+    # An event that finds no execution free is kept, and tried again until it is too old.
+    assert resources[f"{function}Invokes"]["Properties"]["MaximumEventAgeInSeconds"] >= 900
+
+
+@pytest.mark.case("M7")
+def test_refusals_in_great_number_raise_an_alarm(resources: Any) -> None:
+    alarm = resources["ApiRefusalsAlarm"]["Properties"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/ApiGateway", "4XXError")
+    assert alarm["Dimensions"] == [{"Name": "ApiName", "Value": "friends-api"}]
+
+
+@pytest.mark.case("M7")
+def test_a_firewall_that_counts_by_address_is_an_option(resources: Any, parameters: Any) -> None:
+    assert parameters["WafRequestsPerFiveMinutes"]["Default"] == 0
+    acl, association = resources["WebAcl"], resources["WebAclAssociation"]
+    assert acl["Condition"] == association["Condition"] == "HasWaf"
+    (rule,) = acl["Properties"]["Rules"]
+    rate = rule["Statement"]["RateBasedStatement"]
+    assert (rate["AggregateKeyType"], rate["EvaluationWindowSec"]) == ("IP", 300)
+    assert rate["Limit"] == {"Ref": "WafRequestsPerFiveMinutes"}
+    assert rule["Action"] == {"Block": {}}
+
+
+@pytest.mark.case("M7")
+def test_long_answers_are_compressed(rest_api: Any) -> None:
+    assert 0 < rest_api["MinimumCompressionSize"] <= 10_240
+
+
+def test_every_alarm_is_in_the_runbook(resources: Any) -> None:
+    text = (ROOT / "docs/operations.md").read_text()
+    alarms = [name for name, each in resources.items() if each.get("Type") == _ALARM]
+    assert [name for name in alarms if f"`{name}`" not in text] == []
 
 
 def test_what_the_gateway_says_by_itself_is_described(rest_api: Any) -> None:

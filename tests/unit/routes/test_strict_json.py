@@ -1,5 +1,7 @@
 """Threats D: what the wire may carry."""
 
+import json
+
 import pytest
 
 from chalicelib.domain.errors import BodyTooLarge, InvalidInput
@@ -65,12 +67,33 @@ def test_d04_a_key_that_comes_twice_is_refused(body: bytes) -> None:
         b'"\xc0\x80"',
         '{"a": 1}'.encode("utf-16"),
         '{"a": 1}'.encode("utf-16-le"),
-        '"\ufffd"'.encode(),
+        b'"\xef\xbf"',
+        b'"\xed\xa0\x80"',
+        b'"\xf5\x80\x80\x80"',
     ],
 )
 def test_d05_text_that_is_not_plain_utf_8_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidInput):
         parse_json(body)
+
+
+@pytest.mark.case("K15")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a \ufffd b",
+        "\ufffd",
+        "\ufffd\ufffd\ufffd",
+        "\ufffe and \uffff",
+        "\u2028\u2029",
+        "\U0001f600 \u0001\t",
+        "\ue000 \U0010ffff",
+    ],
+)
+def test_every_character_that_unicode_has_is_taken(text: str) -> None:
+    for ascii_only in (True, False):
+        body = json.dumps({text: [text]}, ensure_ascii=ascii_only).encode()
+        assert parse_json(body) == {text: [text]}
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"{", b"{'a': 1}", b"a: 1", b"{} {}", b"[1,]"])

@@ -16,7 +16,7 @@ from chalicelib.gateways.cloudflare import CloudflareDns
 from chalicelib.gateways.dynamodb import DynamoFriendStore
 from chalicelib.gateways.exposures import DynamoExposureStore
 from chalicelib.gateways.table import Table
-from chalicelib.services.execution import new_lease
+from chalicelib.services.leases import new_term
 from chalicelib.services.zones import Zones, ZoneView, view_zone
 from infra.local.cloudflare import CloudflareDouble
 from tests.exposures import create_domain, create_exposure
@@ -44,7 +44,7 @@ def table(aws: None) -> Table:
 @pytest.fixture
 def zones(table: Table, cloudflare: CloudflareDouble) -> Zones:
     """The zones, through the product's own gateways."""
-    dns = CloudflareDns(lambda: cloudflare.token, url=cloudflare.url)
+    dns = CloudflareDns(lambda: cloudflare.token, None, url=cloudflare.url)
     return Zones(dns, DynamoExposureStore(table), now)
 
 
@@ -54,7 +54,7 @@ def create_exposures(table: Table, count: int) -> list[Exposure]:
     for number in range(count):
         hostname = f"a{number}-alice.{DOMAIN.name}"
         exposure = create_exposure(name=f"a{number}", hostname=hostname)
-        store.claim(create_friend(), exposure, new_lease("test", now), time.time())
+        store.claim(create_friend(), exposure, new_term("test", now).lease, time.time())
         store.release(exposure, "test")
         exposures.append(exposure)
     return exposures
@@ -122,7 +122,7 @@ def test_what_a_request_is_at_work_on_is_left_to_it(
     zones: Zones, table: Table, cloudflare: CloudflareDouble
 ) -> None:
     busy, idle = create_exposures(table, 2)
-    DynamoExposureStore(table).lock(busy, new_lease("request", now), time.time())
+    DynamoExposureStore(table).lock(busy, new_term("request", now).lease, time.time())
     converge(zones, [busy, idle])
     assert [each["name"] for each in cloudflare.records(ZONE_ID)] == [idle.hostname]
 

@@ -335,7 +335,7 @@ GOOD: dict[str, Manifest] = {
         "kind": "Job",
         "metadata": {"name": "pi"},
         "spec": {
-            "ttlSecondsAfterFinished": 100,
+            "ttlSecondsAfterFinished": 600,
             "backoffLimit": 4,
             "template": {
                 "metadata": {"name": "pi", "labels": {"app": "pi"}},

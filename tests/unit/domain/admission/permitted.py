@@ -50,7 +50,7 @@ _POD_SECURITY: Final[Features] = (
     {"supplementalGroups": [1000, 2000], "supplementalGroupsPolicy": "Merge"},
     {"seLinuxChangePolicy": "Recursive"},
     {"seLinuxOptions": {"level": "s0:c123,c456", "type": "container_t", "role": "", "user": ""}},
-    {"seccompProfile": {"type": "Localhost", "localhostProfile": "profiles/web.json"}},
+    {"seccompProfile": {"type": "RuntimeDefault"}},
     {"appArmorProfile": {"type": "RuntimeDefault"}},
     {"sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "80"}]},
 )
@@ -216,7 +216,7 @@ _JOBS: Final[Features] = (
     *({"backoffLimit": number} for number in (0, 10)),
     *({"parallelism": number} for number in (0, 2)),
     *({"suspend": value} for value in (True, False)),
-    *({"ttlSecondsAfterFinished": seconds} for seconds in (0, 604_800)),
+    *({"ttlSecondsAfterFinished": seconds} for seconds in (600, 86_400)),
 )
 _CRON_JOBS: Final[Features] = (
     *({"schedule": each} for each in ("*/5 * * * *", "@hourly", "0 9-17/2 1,15 jan-MAR *")),
@@ -247,7 +247,7 @@ _CONFIG_MAPS: Final[Features] = (
     {"data": {"a.b-c_D": "", "k" * 253: "é\n"}},
     {"binaryData": {"logo": "aGk=", "none": ""}},
     {"data": {}},
-    {"data": {"index.html": "x" * 100_000}},
+    {"data": {"index.html": "x" * 65_000, "say": "\ufffd"}},
 )
 
 

@@ -22,6 +22,7 @@ Manifest = dict[str, Any]
 
 NAMESPACE = "friend-alice"
 TIER = TIERS["default"]
+RESERVED = ("grafana_*", "release", "prometheus", "k8s-app", "io.kubernetes.*")
 
 # Every builder of a workload, with the pointer of its pod spec: pod rules hold for each.
 WORKLOADS = [
@@ -40,7 +41,9 @@ def items_of(body: Json) -> list[tuple[str, Json]]:
 
 def admitted(body: Json, *, harden: bool = False) -> list[Manifest]:
     """Return what may be sent."""
-    return list(admit(items_of(body), friend_id="alice", tier=TIER, harden=harden))
+    return list(
+        admit(items_of(body), friend_id="alice", tier=TIER, reserved_labels=RESERVED, harden=harden)
+    )
 
 
 def refusal_of(body: Json, *, harden: bool = False) -> Refused | None:
@@ -70,7 +73,7 @@ def mended(body: Json, faults: tuple[Fault, ...]) -> Json:
 def check(manifest: Manifest, at: str, report: Report) -> None:
     """Ask admission as if it were one rule."""
     try:
-        admit([(at, manifest)], friend_id="alice", tier=TIER)
+        admit([(at, manifest)], friend_id="alice", tier=TIER, reserved_labels=RESERVED)
     except Refused as refusal:
         for fault in refusal.faults:
             report.refuse(fault.path, fault.message, fault.fix)

@@ -24,6 +24,7 @@ from tests.unit.domain.admission.good_manifests import GOOD
 from tests.unit.domain.admission.permitted import permitted_manifests
 from tests.unit.domain.admission.requests import (
     NAMESPACE,
+    RESERVED,
     TIER,
     Manifest,
     admitted,
@@ -84,7 +85,7 @@ def test_a15_every_permitted_field_is_in_some_good_manifest() -> None:
 def fields_in(shape: Any, value: Any) -> Iterator[tuple[str, str]]:
     """Yield each field of a value, with the name of its struct."""
     for each in value if isinstance(value, list) else [value]:
-        inner = vars(shape).get("_shape", shape)
+        inner = vars(shape).get("shape", shape)
         if isinstance(inner, Struct):
             for name, member in each.items():
                 yield inner.name, name
@@ -93,7 +94,7 @@ def fields_in(shape: Any, value: Any) -> Iterator[tuple[str, str]]:
 
 def permitted_fields(shape: Any, seen: set[str]) -> Iterator[tuple[str, str]]:
     """Yield each field that may hold something."""
-    inner = vars(shape).get("_shape", shape)
+    inner = vars(shape).get("shape", shape)
     if isinstance(inner, Struct) and inner.name not in seen:
         seen.add(inner.name)
         for name, member in inner.members.items():
@@ -112,7 +113,9 @@ def test_what_is_sent_shares_nothing_with_the_request() -> None:
 
 
 def test_the_namespace_is_the_friends() -> None:
-    (sent,) = admit([("", create_config_map_manifest())], friend_id="bob", tier=TIER)
+    (sent,) = admit(
+        [("", create_config_map_manifest())], friend_id="bob", tier=TIER, reserved_labels=RESERVED
+    )
     assert sent["metadata"]["namespace"] == "friend-bob"
 
 
@@ -155,7 +158,7 @@ def test_a_refusal_says_how_many_faults_and_what_to_do() -> None:
 def test_the_pointers_start_where_the_manifest_is() -> None:
     manifest = {**create_config_map_manifest(), "status": {}}
     with pytest.raises(Refused) as refusal:
-        admit([("/manifests/3", manifest)], friend_id="alice", tier=TIER)
+        admit([("/manifests/3", manifest)], friend_id="alice", tier=TIER, reserved_labels=RESERVED)
     (fault,) = refusal.value.faults
     assert fault.path == "/manifests/3/status"
     assert fault.fix == ({"op": "remove", "path": "/manifests/3/status"},)
@@ -177,7 +180,7 @@ def test_d01_a_body_full_of_faults_is_told_quickly() -> None:
         for number in range(90)
     ]
     with pytest.raises(Refused) as refusal:
-        admit(manifests, friend_id="alice", tier=TIERS["default"])
+        admit(manifests, friend_id="alice", tier=TIERS["default"], reserved_labels=())
     assert len(refusal.value.faults) == MOST_FAULTS
     assert "3000 faults" in refusal.value.message
 
@@ -188,9 +191,10 @@ FULL: dict[str, Manifest] = {
         **create_deployment_manifest(pod={"hostNetwork": True}),
         "metadata": {"name": "full", "annotations": {f"a/b/{n}": "" for n in range(4000)}},
     },
-    "labels": {
+    "fields": {
         "kind": "Service",
-        "metadata": {"name": "full", "labels": {f"-{n}": "" for n in range(4000)}},
+        "metadata": {"name": "full"},
+        "spec": {f"-{n}": "" for n in range(4000)},
     },
 }
 

@@ -34,6 +34,7 @@ POD_AT = "/spec/template/spec"
 CONTAINER_AT = f"{POD_AT}/containers/0/resources"
 STORAGE = "ephemeral-storage"
 BUILDERS = (create_deployment_manifest, create_job_manifest)
+AMPLE = {"cpu": "100m", "memory": "100Mi", STORAGE: "100Mi"}
 
 
 def check_one(manifest: Manifest, at: str, report: Report) -> None:
@@ -77,7 +78,9 @@ def asking(**limits: Any) -> Manifest:
         {},
         {"limits": {}, "requests": {}},
         {"limits": {"cpu": "500m", "memory": "256Mi"}},
-        {"limits": {"cpu": 0.5, "memory": 1024}},
+        {"limits": {"cpu": 0.5, "memory": 134_217_728}},
+        {"limits": {"cpu": "1m", "memory": "4Mi", STORAGE: "1Mi"}},
+        {"requests": {"cpu": "1m", "memory": "1Mi", STORAGE: "1Mi"}},
         {"requests": {"cpu": "100m", "memory": "64Mi"}},
         {"requests": {"cpu": "0", "memory": 0}},
         {"limits": {"cpu": "10m"}, "requests": {"cpu": "10m"}},
@@ -103,9 +106,83 @@ def test_b14_a_limit_is_in_bounds(create: Callable[..., Manifest], name: str, li
 @pytest.mark.parametrize("request_", ["1e10", 10**10, "-1", "NaN", "", "1e999999999"])
 def test_b14_a_request_is_in_bounds(name: str, request_: Any) -> None:
     manifest = create_deployment_manifest(
-        pod=create_pod({"limits": {name: "1m"}, "requests": {name: request_}})
+        pod=create_pod({"limits": {name: AMPLE[name]}, "requests": {name: request_}})
     )
     assert_mended(manifest, f"{CONTAINER_AT}/requests/{name}")
+
+
+@pytest.mark.case("K4")
+@pytest.mark.parametrize(
+    ("name", "given_", "meant"),
+    [
+        ("memory", "200m", "200Mi"),
+        ("memory", 256, "256Mi"),
+        ("memory", "128", "128Mi"),
+        ("memory", 64.0, "64Mi"),
+        ("memory", 0.25, "256Mi"),
+        ("memory", "0.5", "256Mi"),
+        ("memory", 1, "256Mi"),
+        ("memory", "1e3", "256Mi"),
+        ("memory", 512, "256Mi"),
+        ("memory", "100k", "100Mi"),
+        ("memory", "512k", "256Mi"),
+        ("memory", "96Ki", "96Mi"),
+        ("memory", "2Mi", "4Mi"),
+        ("memory", "4M", "4Mi"),
+        ("memory", 1_048_576, "4Mi"),
+        ("memory", "1Gi", "256Mi"),
+        (STORAGE, "500m", "500Mi"),
+        (STORAGE, 100, "100Mi"),
+        (STORAGE, "1", "1Gi"),
+        (STORAGE, "64Ki", "64Mi"),
+        (STORAGE, 500_000, "1Mi"),
+        ("cpu", "250Mi", "250m"),
+        ("cpu", "500Mi", "500m"),
+        ("cpu", "100M", "100m"),
+        ("cpu", 250, "250m"),
+        ("cpu", "100", "100m"),
+        ("cpu", 1, "500m"),
+        ("cpu", "2", "500m"),
+        ("cpu", "100u", "100m"),
+    ],
+)
+def test_b14_an_amount_in_the_wrong_unit_gets_the_unit_that_was_meant(
+    name: str, given_: Any, meant: str
+) -> None:
+    for create in BUILDERS:
+        manifest = create(pod=create_pod({"limits": {name: given_}}))
+        pointer = f"{CONTAINER_AT}/limits/{name}"
+        assert_mended(manifest, pointer)
+        (fault,) = faults_of(manifest)
+        assert fault.fix == ({"op": "add", "path": f"/0{pointer}", "value": meant},)
+
+
+@pytest.mark.case("K4")
+@pytest.mark.parametrize(
+    ("name", "given_", "meant"),
+    [
+        ("memory", "32m", "32Mi"),
+        ("memory", 64, "64Mi"),
+        ("memory", 200, "100Mi"),
+        ("memory", "0.5", "100Mi"),
+        ("memory", "50k", "50Mi"),
+        ("memory", "512Ki", "100Mi"),
+        (STORAGE, "10m", "10Mi"),
+        (STORAGE, 20, "20Mi"),
+        ("cpu", "50Mi", "50m"),
+        ("cpu", 50, "50m"),
+        ("cpu", "0.2m", "1m"),
+    ],
+)
+def test_b14_a_request_in_the_wrong_unit_gets_the_unit_that_was_meant(
+    name: str, given_: Any, meant: str
+) -> None:
+    resources = {"limits": {name: AMPLE[name]}, "requests": {name: given_}}
+    manifest = create_deployment_manifest(pod=create_pod(resources))
+    pointer = f"{CONTAINER_AT}/requests/{name}"
+    assert_mended(manifest, pointer)
+    (fault,) = faults_of(manifest)
+    assert fault.fix == ({"op": "add", "path": f"/0{pointer}", "value": meant},)
 
 
 def test_b14_thousand_cores_are_too_many() -> None:
@@ -164,7 +241,7 @@ SPARING = {"limits": {"memory": "256Mi"}, "requests": {"memory": "1Mi"}}
     [
         (create_pod(BIG, BIG), True),
         (create_pod(BIG, HALF, HALF), True),
-        (create_pod(BIG, BIG, asking(memory="1Mi")), False),
+        (create_pod(BIG, BIG, asking(memory="4Mi")), False),
         (create_pod(SPARING, SPARING), True),
         (create_pod(SPARING, SPARING, SPARING), False),
         (create_pod(*[{}] * 5), True),
@@ -239,6 +316,106 @@ def test_a_deployment_may_wait_without_pods() -> None:
     assert faults_of(create_deployment_manifest(replicas=-1)) == ()
 
 
+def job_of(number: int, **fields: Any) -> Manifest:
+    return create_job_manifest(f"job-{number}", **{"backoffLimit": 0, **fields})
+
+
+@pytest.mark.case("M12")
+@pytest.mark.parametrize(
+    ("fields", "most"),
+    [
+        ({"completions": 100, "backoffLimit": 0}, 60),
+        ({"completions": 61, "backoffLimit": 0}, 60),
+        ({"completions": 100}, 58),
+        ({"completions": 59, "backoffLimit": 10}, 50),
+        ({"completions": 55, "backoffLimit": None}, 54),
+        ({"completions": 100, "pod": {"restartPolicy": "OnFailure"}}, 60),
+        ({"completions": 80, "completionMode": "Indexed"}, 58),
+        ({"completions": 10**9}, 58),
+    ],
+)
+def test_c05_a_job_leaves_no_more_pods_than_there_is_room_for(fields: Any, most: int) -> None:
+    manifest = create_job_manifest(**fields)
+    assert_mended(manifest, "/spec/completions")
+    mended = rules.mended(manifest, *faults_of(manifest))
+    assert mended["spec"]["completions"] == most
+    cron_job = create_cron_job_manifest(
+        pod=fields.get("pod"),
+        job={key: value for key, value in fields.items() if key != "pod"},
+        successfulJobsHistoryLimit=0,
+        failedJobsHistoryLimit=0,
+    )
+    assert_mended(cron_job, "/spec/jobTemplate/spec/completions")
+
+
+@pytest.mark.case("M12")
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"successfulJobsHistoryLimit": 10, "failedJobsHistoryLimit": 10}, (10, 1)),
+        ({"job": {"backoffLimit": 10}, "failedJobsHistoryLimit": 3}, (3, 1)),
+        ({"job": {"completions": 30}}, (0, 0)),
+        ({"job": {"completions": 20, "backoffLimit": 0}, "failedJobsHistoryLimit": 0}, (2, 0)),
+        ({"successfulJobsHistoryLimit": 10, "job": {"backoffLimit": None}}, (6, 1)),
+        (
+            {
+                "pod": {"restartPolicy": "OnFailure"},
+                "job": {"completions": 9},
+                "failedJobsHistoryLimit": 9,
+            },
+            (3, 1),
+        ),
+    ],
+)
+def test_c06_a_cron_job_keeps_no_more_pods_than_there_is_room_for(
+    fields: Any, kept: tuple[int, int]
+) -> None:
+    manifest = create_cron_job_manifest(**fields)
+    assert_mended(manifest, "/spec/successfulJobsHistoryLimit")
+    spec = rules.mended(manifest, *faults_of(manifest))["spec"]
+    assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == kept
+
+
+@pytest.mark.case("M12")
+@pytest.mark.parametrize(
+    ("manifests", "where"),
+    [
+        ([job_of(n, completions=30) for n in range(20)], [*range(2, 20)]),
+        ([job_of(0, completions=40), job_of(1, completions=40)], [1]),
+        (
+            [
+                create_cron_job_manifest(f"c{n}", job={"completions": 5, "backoffLimit": 0})
+                for n in range(4)
+            ],
+            [3],
+        ),
+        ([create_deployment_manifest(replicas=3), job_of(0, completions=58)], [1]),
+    ],
+)
+def test_c05_the_jobs_of_a_request_leave_pods_together(
+    manifests: list[Manifest], where: list[int]
+) -> None:
+    faults = faults_of_all(*manifests)
+    assert [int(fault.path.split("/")[1]) for fault in faults] == where
+    body: Any = manifests
+    for fault in faults:
+        body = jsonpatch.apply_patch(body, list(fault.fix or ()))
+    assert [fault for fault in faults_of_all(*body) if fault.fix] == []
+
+
+@pytest.mark.parametrize(
+    "manifests",
+    [
+        [create_cron_job_manifest(f"c{n}", job={"backoffLimit": None}) for n in range(5)],
+        [job_of(n) for n in range(20)],
+        [job_of(0, completions=60)],
+        [job_of(n, completions=3, backoffLimit=None) for n in range(20)],
+    ],
+)
+def test_usual_jobs_have_room_for_what_they_leave(manifests: list[Manifest]) -> None:
+    assert faults_of_all(*manifests) == ()
+
+
 @pytest.mark.parametrize(
     ("job", "fits"),
     [
@@ -246,7 +423,7 @@ def test_a_deployment_may_wait_without_pods() -> None:
         ({"parallelism": 4}, False),
         ({"parallelism": 10, "completions": 3}, True),
         ({"parallelism": 10, "completions": 4}, False),
-        ({"completions": 100}, True),
+        ({"completions": 10}, True),
         ({"parallelism": 0, "completions": 5}, True),
     ],
 )

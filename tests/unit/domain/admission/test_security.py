@@ -1,5 +1,6 @@
 """The restricted Pod Security Standard: what breaks it, what mends that, what hardening adds."""
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -51,6 +52,10 @@ PROFILES = [
     ({"procMount": "Unmasked"}, "procMount"),
     ({"seccompProfile": {"type": "Unconfined"}}, "seccompProfile/type"),
     ({"seccompProfile": {"type": "Localhost"}}, "seccompProfile/type"),
+    (
+        {"seccompProfile": {"type": "Localhost", "localhostProfile": "profiles/web.json"}},
+        "seccompProfile/type",
+    ),
     ({"appArmorProfile": {"type": "Unconfined"}}, "appArmorProfile/type"),
     (
         {"seccompProfile": {"type": "RuntimeDefault", "localhostProfile": "x.json"}},
@@ -104,6 +109,57 @@ def test_b03_a_profile_of_the_node_lies_where_profiles_are(path: str) -> None:
     for name in ("seccompProfile", "appArmorProfile"):
         pointer = f"{POD_AT}/securityContext/{name}/type"
         assert_mended(with_pod_security(**{name: profile}), pointer)
+
+
+@pytest.mark.case("L8")
+@in_every_workload
+@pytest.mark.parametrize(
+    "profile",
+    [
+        {"type": "Localhost", "localhostProfile": "profiles/web.json"},
+        {"type": "Localhost"},
+        {"type": "localhost", "localhostProfile": "operator/default.json"},
+        {"type": "Localhost", "localhostProfile": "../../../etc/passwd"},
+        {"type": "Unconfined"},
+    ],
+)
+def test_b03_seccomp_is_the_runtimes_own(build: Any, at: str, profile: Any) -> None:
+    secured = {**create_pod_spec()["securityContext"], "seccompProfile": profile}
+    pods = [
+        ("securityContext", {"securityContext": secured}),
+        ("containers/0/securityContext", with_container_security(seccompProfile=profile)),
+        (
+            "initContainers/0/securityContext",
+            with_container_security("initContainers", seccompProfile=profile),
+        ),
+    ]
+    for where, pod in pods:
+        manifest = build(pod=pod)
+        paths = {fault.path for fault in faults_of(manifest)}
+        assert paths == {f"{at}/{where}/seccompProfile/type"}
+        (sent,) = admitted(mended(manifest, faults_of(manifest)))
+        assert '"seccompProfile": {"type": "RuntimeDefault"}' in json.dumps(sent)
+        assert "ocalhost" not in json.dumps(sent)
+
+
+@pytest.mark.case("L8")
+@in_every_workload
+@pytest.mark.parametrize(
+    "key",
+    [
+        "seccomp.security.alpha.kubernetes.io/pod",
+        "container.seccomp.security.alpha.kubernetes.io/web",
+    ],
+)
+def test_b03_the_old_annotations_of_seccomp_are_refused(build: Any, at: str, key: str) -> None:
+    manifest = build()
+    holder = manifest["spec"]
+    if "jobTemplate" in holder:
+        holder = holder["jobTemplate"]["spec"]
+    metadata = holder["template"].setdefault("metadata", {})
+    metadata["annotations"] = {key: "localhost/profiles/web.json"}
+    pointer = at.removesuffix("/spec") + "/metadata/annotations/" + key.replace("/", "~1")
+    assert_mended(manifest, pointer)
 
 
 @in_every_workload
@@ -187,8 +243,8 @@ def test_b05_nothing_of_windows_is_set(field: str) -> None:
     [
         {"runAsUser": 1000, "runAsGroup": 0, "fsGroup": 1000, "supplementalGroups": [1000]},
         {"fsGroupChangePolicy": "OnRootMismatch", "supplementalGroupsPolicy": "Strict"},
-        {"seccompProfile": {"type": "Localhost", "localhostProfile": "profiles/web.json"}},
         {"appArmorProfile": {"type": "RuntimeDefault"}},
+        {"appArmorProfile": {"type": "Localhost", "localhostProfile": "k8s-web"}},
         {"seLinuxOptions": {"type": "container_t", "level": "s0:c123,c456", "user": ""}},
         {"sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "80"}]},
     ],

@@ -112,7 +112,7 @@ def test_a_workload_has_a_spec_and_a_template(check: rules.Rule) -> None:
     spec = {
         "schedule": "@daily",
         "concurrencyPolicy": "Forbid",
-        "ttlSecondsAfterFinished": 0,
+        "ttlSecondsAfterFinished": 600,
         "jobTemplate": {"spec": {}},
     }
     of = "jobTemplate/spec/" if check is check_cron_job else ""
@@ -129,9 +129,9 @@ def test_a_cron_job_has_a_template_with_a_spec(template: Any) -> None:
     [
         {},
         {"suspend": True},
-        {"parallelism": 0, "completions": 1, "backoffLimit": 0, "ttlSecondsAfterFinished": 0},
+        {"parallelism": 0, "completions": 1, "backoffLimit": 0, "ttlSecondsAfterFinished": 600},
         {"parallelism": 10, "completions": 100, "backoffLimit": 10},
-        {"activeDeadlineSeconds": 86_400, "ttlSecondsAfterFinished": 604_800},
+        {"activeDeadlineSeconds": 86_400, "ttlSecondsAfterFinished": 86_400},
         {"completionMode": "Indexed", "completions": 3},
         {"pod": {"restartPolicy": "OnFailure"}},
     ],
@@ -151,12 +151,30 @@ def test_a_usual_job_is_admitted(spec: dict[str, Any]) -> None:
         ("backoffLimit", -1),
         ("activeDeadlineSeconds", 0),
         ("activeDeadlineSeconds", 86_401),
-        ("ttlSecondsAfterFinished", 604_801),
-        ("ttlSecondsAfterFinished", -1),
     ],
 )
 def test_c05_a_job_is_in_bounds(field: str, value: int) -> None:
     assert_job_mended({field: value}, field)
+
+
+@pytest.mark.case("M12")
+@pytest.mark.parametrize(
+    ("seconds", "mended"),
+    [
+        (604_800, 86_400),
+        (86_401, 86_400),
+        (10**9, 86_400),
+        (599, 600),
+        (100, 600),
+        (0, 600),
+        (-1, 600),
+    ],
+)
+def test_c05_a_finished_job_stays_ten_minutes_to_a_day(seconds: int, mended: int) -> None:
+    assert_job_mended({"ttlSecondsAfterFinished": seconds}, "ttlSecondsAfterFinished")
+    manifest = create_job_manifest(ttlSecondsAfterFinished=seconds)
+    fault = rules.the_fault_of(check_job, manifest)
+    assert rules.mended(manifest, fault)["spec"]["ttlSecondsAfterFinished"] == mended
 
 
 def test_c05_a_job_goes_away_when_it_is_done() -> None:
