@@ -248,10 +248,16 @@ class ExposureStore(Protocol):
         """Give the lease back and change nothing else. Safe to repeat."""
 
     def begin_checks(self, friend: Friend, now: float) -> bool:
-        """Tell whether the friend's exposures may be looked at now: once in 30 s."""
+        """Tell whether the friend's exposures may be looked at now: once in 30 s.
+
+        Not safe to repeat: who has been told yes looks.
+        """
 
     def record_checks(self, exposure: Exposure) -> None:
-        """Record what was seen of the exposure, unless it has changed or gone. Safe to repeat."""
+        """Record what was seen of the exposure. Safe to repeat.
+
+        Nothing is recorded where it has changed or gone, or was looked at later.
+        """
 
     def forget(self, exposure: Exposure, owner: str, free_at: float) -> None:
         """Forget the exposure. Until free_at, nobody else may claim its host name.

@@ -183,9 +183,9 @@ class CloudflareDns:
         """
         names = {each.name for each in asked}
         misnamed = [each for each in written if each.spec.name not in names]
-        for record in misnamed:
-            self.delete(zone_id, record.id, deadline)
         if misnamed:
+            gone = RecordChanges(deleted=[each.id for each in misnamed])
+            self.write(zone_id, gone, deadline)
             raise _wrong_zone(misnamed[0].spec.name, names)
 
     def _list(

@@ -192,8 +192,10 @@ class DynamoExposureStore:
         record = self._table.update_action(
             friend_pk(exposure.friend_id),
             f"{EXPOSURE_PREFIX}{exposure.name}",
-            when="uid = :uid AND hostname = :hostname AND service = :service AND port = :port",
+            when="uid = :uid AND hostname = :hostname AND service = :service AND port = :port"
+            " AND (attribute_not_exists(checked_at) OR checked_at <= :at)",
             values={
+                ":at": exposure.checked_at,
                 ":uid": exposure.uid,
                 ":hostname": exposure.hostname,
                 ":service": exposure.service,

@@ -1,13 +1,18 @@
 """Threats G and L: a public name that is the friend's, works, and goes away."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 
 from chalicelib.domain.errors import UpstreamUnreachable
+from chalicelib.domain.timestamps import timestamp
+from chalicelib.gateways.aws import AwsClients
+from chalicelib.gateways.dynamodb import DynamoFriendStore
 from chalicelib.gateways.exposures import DynamoExposureStore
+from chalicelib.gateways.table import Table
 from infra.local import kube_objects
 from infra.local.cloudflare import CloudflareDouble
 from infra.local.cluster import ClusterDouble
@@ -412,7 +417,7 @@ def test_a_record_that_could_not_be_removed_again_is_removed_by_a_repeat(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     wrong = api_with_zones(cloudflare, clock, (DOMAIN, "f" * 32))
-    cloudflare.fail_next(status=503, times=5, match="DELETE")
+    cloudflare.fail_next(status=503, times=5, match="POST .*/batch")
     assert wrong.post(EXPOSE, APP).status == 503
     assert wrong.post(EXPOSE, APP).json["code"] == "dns_misconfigured"
     assert cloudflare.records("f" * 32) == []
@@ -606,6 +611,22 @@ def test_what_was_seen_of_another_service_is_not_told_of_this_one(
     (listed,) = api.get(EXPOSE).json
     assert listed["checked_at"] is None
     assert all(not each["ok"] for each in listed["checks"])
+
+
+@pytest.mark.case("H5")
+def test_what_was_seen_earlier_does_not_replace_what_was_seen_later(
+    api: Api, cloudflare: CloudflareDouble, clock: Clock
+) -> None:
+    api.post(EXPOSE, APP)
+    late = Clock()
+    late.moment = clock.now()
+    cloudflare.reset()
+    (seen,) = look(api, clock)
+    slow = DynamoExposureStore(Table(AwsClients(), TABLE))
+    record = DynamoFriendStore(Table(AwsClients(), TABLE)).load("alice")
+    assert record is not None
+    slow.record_checks(replace(record.exposures[0], checks=(), checked_at=timestamp(late.now())))
+    assert api.get(EXPOSE).json == [seen]
 
 
 @pytest.mark.case("H5")

@@ -61,9 +61,9 @@ def test_l12_a_clean_pass_costs_its_lists_and_writes_nothing(
         log.clear()
     seam.calls.clear()
     require_quiet(api, seam)
-    # Friends, their counts, exposures, claims, watched operations; and the run's lease, taken and
-    # given back.
-    assert seam.calls == {"dynamodb": 7, "cluster": 7, "s3": 1, "cloudflare": 1}
+    # Friends, their counts, exposures, claims, watched operations; the run's lease, taken and given
+    # back; and the count of the request to Cloudflare.
+    assert seam.calls == {"dynamodb": 8, "cluster": 7, "s3": 1, "cloudflare": 1}
     assert {each.method for each in (*kube.requests, *cloudflare.requests)} == {"GET"}
     assert all("friend-" not in each.path for each in kube.requests)
 
@@ -147,8 +147,10 @@ def test_a_dry_run_tells_what_it_would_do_and_does_nothing(
 ) -> None:
     drift(outside)
     seam.writes.clear()
+    sent = seam.calls["cloudflare"]
     report = api.reconcile({"dry_run": True})
-    assert (report["dry_run"], report["changed"], +seam.writes) == (True, 0, {})
+    counted = {"dynamodb": seam.calls["cloudflare"] - sent}
+    assert (report["dry_run"], report["changed"], +seam.writes) == (True, 0, counted)
     planned = repairs(report)
     assert DRIFTS[drift] in planned
     assert set(planned) <= {*repairs(api.reconcile())}
