@@ -36,7 +36,7 @@ FUNCTIONS = sorted(
 def start(backend: None, kube: ClusterDouble, cloudflare: CloudflareDouble) -> Callable[[], Api]:
     """Start a function cold: what another has read, it reads itself."""
     kube.timing.termination_seconds = 0.0
-    environment = configure_domain(cloudflare)
+    environment = {**configure_domain(cloudflare), "REQUIRE_RELATIONSHIP": "true"}
     clock = Clock()
     policies.used.clear()
     return lambda: Api(environment, now=clock.now)
@@ -46,6 +46,7 @@ def use_the_api(api: Api) -> None:
     """Do what costs api_handler each of its permissions."""
     api.register_friend(discord_id=DISCORD_ID, token=AGENT_TOKEN)
     api.register_friend("bob", discord_id="1" * 18)
+    api.get("/api/friends")
     api.get("/api/friends", token=AGENT_TOKEN)
     api.put(FRIEND, {"display_name": "Al", "discord_id": None})
     api.put(f"{FRIEND}/agents/mochi", {"status": "inactive"})
