@@ -26,6 +26,10 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.ownership import namespace_terminating
 from chalicelib.domain.refusals import IN_PLACE, explain_quota
 
+# A policy's refusal is 422, unless it says otherwise; where it lacks its parameters, 403.
+_POLICY: Final = "ValidatingAdmissionPolicy"
+# Of infra/cluster/admission-policy.yaml.
+_OWN_ROUTES: Final = "'friend-api-routes'"
 _LONGEST_RETRY_AFTER: Final = 30
 _MOST_NAMED: Final = 8
 _FIELD: Final = re.compile(r"[A-Za-z0-9_.\[\]/:=\"-]{1,120}")
@@ -178,6 +182,8 @@ def _failure(answer: ClusterAnswer) -> ApiError:
 
 
 def _invalid(status: dict[str, Any]) -> Refused:
+    if _POLICY in str(status.get("message")):
+        return _refused_by_policy(status)
     faults = [
         f"{field} ({cause.get('reason')})"
         for cause in _causes(status)
@@ -203,11 +209,20 @@ def _forbidden(status: dict[str, Any]) -> ApiError:
     message = str(status.get("message"))
     if quota := explain_quota(message):
         return Refused(quota.message, code=quota.reason)
-    if 'admission webhook "' in message or "ValidatingAdmissionPolicy" in message:
-        msg = "A policy of the cluster refuses this object. Ask an admin which."
-        return Refused(msg, code="cluster_policy")
+    if 'admission webhook "' in message or _POLICY in message:
+        return _refused_by_policy(status)
     msg = "The cluster does not permit the API to do this. Ask an admin to check its roles."
     return UpstreamFailed(msg, code="cluster_forbidden")
+
+
+def _refused_by_policy(status: dict[str, Any]) -> Refused:
+    msg = "A policy of the cluster refuses this object. Ask an admin which."
+    if _OWN_ROUTES in str(status.get("message")):
+        msg = (
+            "The cluster was not told that friends may be exposed on this domain. Ask an admin to "
+            "run make route-domains (docs/deploy.md)."
+        )
+    return Refused(msg, code="cluster_policy")
 
 
 def _conflict(status: dict[str, Any]) -> Conflict:

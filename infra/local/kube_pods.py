@@ -3,9 +3,8 @@
 Images that start with `bad/` or hold `:does-not-exist` cannot be pulled; `crash` in an image, a
 command or an argument makes a container crash, and `# out of memory` at its end has it killed for
 that. A container runs after those before it, if these ended well; a pod that does not restart
-runs once and succeeds. Everything else runs. Where its command or an argument ends in
-`# wide 1000`,
-each line of its log begins with a thousand times "é".
+runs once and succeeds. Everything else runs. Where its command or an argument ends in `# wide
+1000`, each line of its log begins with a thousand times "é".
 """
 
 import re

@@ -331,6 +331,7 @@ def test_a_log_that_ended_while_it_was_asked_for_is_502(api: Api, kube: ClusterD
 
 TERMINATING = {"details": {"causes": [{"reason": "NamespaceTerminating", "message": "canary"}]}}
 HELD = {"details": {"causes": [{"reason": "FieldManagerConflict", "message": "canary"}]}}
+POLICY = {"message": "x is forbidden: ValidatingAdmissionPolicy 'canary' denied request: canary"}
 WEBHOOK = {"message": 'admission webhook "canary" denied the request: canary'}
 
 
@@ -341,6 +342,8 @@ WEBHOOK = {"message": 'admission webhook "canary" denied the request: canary'}
         (422, {}, (422, "cluster_refused")),
         (403, {}, (502, "cluster_forbidden")),
         (403, WEBHOOK, (422, "cluster_policy")),
+        (403, POLICY, (422, "cluster_policy")),
+        (422, POLICY, (422, "cluster_policy")),
         (403, TERMINATING, (422, "namespace_terminating")),
         (409, TERMINATING, (422, "namespace_terminating")),
         (409, HELD, (422, "field_conflict")),

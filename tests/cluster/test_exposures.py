@@ -47,6 +47,18 @@ def test_an_exposure_is_a_route_that_its_definition_permits(
     assert cloudflare.records(ZONE_ID) == []
 
 
+@pytest.mark.case("L6")
+def test_a_domain_that_the_cluster_was_not_told_of_asks_for_an_admin(
+    api: Api, cloudflare: CloudflareDouble, friend_id: str
+) -> None:
+    domain = {"name": "untold.example", "zone_id": ZONE_ID, "target": "t.cfargotunnel.com"}
+    api = Api({"DOMAINS": json.dumps([domain]), "CLOUDFLARE_URL": cloudflare.url})
+    url = f"/api/friends/{friend_id}/namespace/expose"
+    answer = api.post(url, {"name": "app", "service": "web"})
+    assert (answer.status, answer.json["code"]) == (422, "cluster_policy"), answer.text
+    assert "make route-domains" in answer.json["error"]
+
+
 def works(api: Api, url: str) -> bool:
     (listed,) = api.get(f"{url}?check=true").json
     checks: list[Any] = listed["checks"]
