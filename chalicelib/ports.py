@@ -174,9 +174,10 @@ class OperationStore(Protocol):
         """
 
     def postpone(self, operation: Operation, owner: str) -> None:
-        """Forget the starts of an operation that could not go on, for no fault of its own.
+        """Count the starts of an operation as one: it could not go on, for no fault of its own.
 
-        Raises LeaseLost. Safe to repeat.
+        As one, because what an earlier start has sent may be done. Safe to repeat. Raises
+        LeaseLost.
         """
 
     def claim_check(self, operation: Operation, at: str, before: str) -> Operation | None:

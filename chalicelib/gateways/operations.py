@@ -257,7 +257,7 @@ class DynamoOperationStore:
             operation.id,
             when=_IS_OURS,
             values={":owner": owner},
-            sets={"attempts": 0},
+            sets={"attempts": 1},
         )
         try:
             self._table.update(postpone)

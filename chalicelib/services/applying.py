@@ -71,33 +71,17 @@ class Sending:
             for position, result in zip(batch, sent, strict=True):
                 found[position] = result
             errors = {each: error for each in batch if _is_fault(error := found[each])}
-            if errors and (self.dry_run or not self._answers()):
+            if errors and (self.dry_run or not answers(self.friend, self.next_cluster)):
                 # Who tries things out hears what keeps the cluster from judging them.
                 break
             for position, error in errors.items():
                 found[position] = self._fail(position, error)
         return found
 
-    def _answers(self) -> bool:
-        """Tell whether the cluster answers, now that an object of a batch got no answer or 5xx."""
-        cluster = self.next_cluster()
-        if cluster is None:
-            return False
-        try:
-            cluster.get(ObjectRef(kinds.NAMESPACE, self.friend.namespace))
-        except PASSING:
-            return False
-        return True
-
     def _fail(self, position: int, error: ApiError) -> JsonObject:
-        failure = {"status": "failed", "error": error.message, "code": error.code}
-        result = self._shown(position) | failure
+        result = build_failure(ref_of(self.manifests[position]), error)
         self.keep(position, result)
         return result
-
-    def _shown(self, position: int) -> JsonObject:
-        ref = ref_of(self.manifests[position])
-        return {"kind": ref.kind.name, "name": ref.name}
 
     def _batches(self, results: Sequence[JsonObject | None]) -> Iterator[list[int]]:
         for rank in rank_manifests(self.manifests):
@@ -113,9 +97,10 @@ class Sending:
             return error
         except ApiError as error:
             return self._fail(position, error)
-        before = self.observed.get(ref_of(manifest)) or _read_before(cluster, applied)
-        change = _change_of(applied, before)
-        result = self._shown(position) | {"status": "applied", "change": change}
+        ref = ref_of(manifest)
+        change = _change_of(applied, self.observed.get(ref) or _read_before(cluster, applied))
+        shown: JsonObject = {"kind": ref.kind.name, "name": ref.name}
+        result = shown | {"status": "applied", "change": change}
         generation = applied.manifest["metadata"].get("generation")
         if isinstance(generation, int):
             result["generation"] = generation
@@ -170,6 +155,27 @@ def _read_before(cluster: Cluster, applied: Applied) -> JsonObject | None:
         return cluster.get_at(ref_of(applied.manifest), applied.version_before)
     except ApiError:
         return None
+
+
+def answers(friend: Friend, next_cluster: Callable[[], Cluster | None]) -> bool:
+    """Tell whether the cluster answers, now that an object of the friend's got no answer, or 5xx.
+
+    Where it does, the object is at fault. False where there is no time to ask.
+    """
+    cluster = next_cluster()
+    if cluster is None:
+        return False
+    try:
+        cluster.get(ObjectRef(kinds.NAMESPACE, friend.namespace))
+    except PASSING:
+        return False
+    return True
+
+
+def build_failure(ref: ObjectRef, error: ApiError) -> JsonObject:
+    """Return the result of an object that has failed for good."""
+    shown: JsonObject = {"kind": ref.kind.name, "name": ref.name}
+    return shown | {"status": "failed", "error": error.message, "code": error.code}
 
 
 def _is_fault(found: Found) -> TypeGuard[ApiError]:
