@@ -7,7 +7,8 @@ from functools import partial
 from typing import Final
 
 from chalicelib.domain.deadline import Deadline
-from chalicelib.domain.errors import ApiError, Refused
+from chalicelib.domain.errors import ApiError, OutOfTime, Refused
+from chalicelib.domain.kinds import ref_of
 from chalicelib.domain.model import Friend, JsonObject
 from chalicelib.domain.operations import Operation, OperationStatus, OperationType
 from chalicelib.domain.timestamps import timestamp
@@ -19,6 +20,8 @@ from chalicelib.services.applying import (
     Found,
     Observed,
     Sending,
+    answers,
+    build_failure,
     observe,
 )
 from chalicelib.services.deleting import delete_target
@@ -114,9 +117,7 @@ class Executor:
         next_cluster = partial(self._next_cluster, turn)
         try:
             if operation.type is OperationType.DELETE_OBJECT:
-                cluster = next_cluster()
-                result = delete_target(cluster, turn.friend, operation) if cluster else None
-                return self.judge(operation, [result])
+                return self.judge(operation, [_delete(turn.friend, operation, next_cluster)])
             sending = Sending(
                 turn.friend,
                 operation.manifests,
@@ -180,6 +181,23 @@ def _observe(
     if cluster is None:
         return {}
     return observe(cluster, turn.friend, operation.manifests, closely=turn.looks_closely)
+
+
+def _delete(
+    friend: Friend, operation: Operation, next_cluster: Callable[[], Cluster | None]
+) -> Found:
+    """Delete the operation's target; where the cluster answers and does not, it has failed."""
+    cluster = next_cluster()
+    if cluster is None:
+        return None
+    try:
+        return delete_target(cluster, friend, operation)
+    except OutOfTime as error:
+        return error
+    except PASSING as error:
+        if not answers(friend, next_cluster):
+            return error
+        return build_failure(ref_of(operation.manifests[0]), error)
 
 
 def _nothing_kept(_position: int, _result: JsonObject) -> None:

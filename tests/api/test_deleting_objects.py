@@ -44,7 +44,7 @@ def clock() -> Clock:
 @pytest.fixture
 def api(backend: None, clock: Clock) -> Api:
     """The app, with alice in it."""
-    api = Api(now=clock.now, sleep=clock.sleep)
+    api = Api(now=clock.now)
     api.register_friend()
     return api
 
@@ -367,6 +367,20 @@ def test_a_deletion_that_a_policy_refuses_is_422(api: Api, kube: ClusterDouble) 
         assert (answer.status, answer.json["code"]) == (422, "cluster_policy")
     assert newest(api)["status"] == "failed"
     assert api.delete(WEB).status == 200
+
+
+@pytest.mark.case("K8")
+def test_a_deletion_that_the_cluster_answers_with_500_fails_and_holds_up_nothing(
+    api: Api, kube: ClusterDouble, invocations: list[Any]
+) -> None:
+    api.post(APPLY, web())
+    kube.fail_next(status=500, match="DELETE", times=99)
+    deletion = api.delete(WEB, headers=ASYNC).json["operation"]
+    behind = api.post(APPLY, create_config_map_manifest(), headers=ASYNC).json["operation"]
+    api.deliver(invocations)
+    (result,) = read(api, deletion)["results"]
+    assert (result["name"], result["status"]) == ("web", "failed")
+    assert (read(api, deletion)["status"], read(api, behind)["status"]) == ("failed", "succeeded")
 
 
 def test_k08_nothing_is_deleted_for_a_friend_who_is_being_deleted(api: Api) -> None:

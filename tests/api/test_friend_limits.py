@@ -31,7 +31,7 @@ def clock() -> Clock:
 def api(backend: None, kube: ClusterDouble, clock: Clock) -> Api:
     """An app that takes two friends an agent, and four in all."""
     kube.timing.termination_seconds = 0.0
-    return Api(LIMITS, now=clock.now, sleep=clock.sleep)
+    return Api(LIMITS, now=clock.now)
 
 
 def register(api: Api, name: str, token: str = AGENT_TOKEN, **options: Any) -> tuple[int, Any]:

@@ -88,7 +88,7 @@ def test_a_write_that_botocore_repeats_meets_itself_and_goes_on(
     assert api.post(f"{NAMESPACE}/apply", create_service_manifest()).status == 200
     assert api.post(f"{NAMESPACE}/expose", {"name": "old", "service": "web"}).status == 200
     call, expected = REQUESTS[name]
-    saved = (aws.save("friends", "workspace"), kube.save(), cloudflare.save())
+    saved = (aws.save({"friends": "workspace"}), kube.save(), cloudflare.save())
     for operation in WRITES:
         for number in itertools.count(1):
             for restore in saved:

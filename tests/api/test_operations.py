@@ -156,7 +156,7 @@ def change_later(api: Api, clock: Clock, manifest: Any) -> str:
 @pytest.mark.parametrize("kind", SPELLED_OUT)
 def test_an_object_with_its_defaults_spelled_out_is_unchanged(api: Api, kind: str) -> None:
     clock = Clock()
-    api = Api(now=clock.now, sleep=clock.sleep)
+    api = Api(now=clock.now)
     plain, spelled_out = SPELLED_OUT[kind]
     told = [change_later(api, clock, each) for each in (plain, spelled_out, plain, spelled_out)]
     assert told == ["created", "unchanged", "unchanged", "unchanged"]
@@ -168,7 +168,7 @@ def test_what_another_has_said_of_an_object_already_is_unchanged(
     api: Api, cluster: ClusterClient, field: str
 ) -> None:
     clock = Clock()
-    api = Api(now=clock.now, sleep=clock.sleep)
+    api = Api(now=clock.now)
     assert change_later(api, clock, config_map()) == "created"
     path = "/api/v1/namespaces/friend-alice/configmaps/settings"
     cluster.merge(path, {"metadata": {field: {"team": "blue"}}})
@@ -181,7 +181,7 @@ def test_what_another_has_said_of_an_object_already_is_unchanged(
 
 def test_a_change_beside_a_spelled_out_default_is_told(api: Api) -> None:
     clock = Clock()
-    api = Api(now=clock.now, sleep=clock.sleep)
+    api = Api(now=clock.now)
     plain, spelled_out = spell_out_defaults()["Service"]
     spelled_out["spec"]["selector"] = {"app": "other"}
     assert [change_later(api, clock, each) for each in (plain, spelled_out)] == [
@@ -195,7 +195,7 @@ def test_where_the_server_forgets_an_object_that_seems_changed_is_configured(
     api: Api, kube: ClusterDouble, status: int
 ) -> None:
     clock = Clock()
-    api = Api(now=clock.now, sleep=clock.sleep)
+    api = Api(now=clock.now)
     plain, spelled_out = SPELLED_OUT["Service"]
     assert change_later(api, clock, plain) == "created"
     clock.pass_seconds(7)

@@ -92,7 +92,7 @@ def test_an_object_with_its_defaults_spelled_out_is_unchanged(
     api: Api, url: str, kind: str
 ) -> None:
     clock = Clock()
-    api = Api(now=clock.now, sleep=clock.sleep)
+    api = Api(now=clock.now)
     told = []
     for each in (*SPELLED_OUT[kind], SPELLED_OUT[kind][0]):
         clock.pass_seconds(7)

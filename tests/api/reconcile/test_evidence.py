@@ -53,7 +53,7 @@ def start_stage(cloudflare: CloudflareDouble, clock: Clock, **environment: str) 
     """Start another deployment on the same cluster and the same zone."""
     domain = {"name": DOMAIN, "zone_id": ZONE_ID, "target": "t.cfargotunnel.com"}
     settings = {"DOMAINS": json.dumps([domain]), "CLOUDFLARE_URL": cloudflare.url}
-    return Api({**settings, **environment}, now=clock.now, sleep=clock.sleep)
+    return Api({**settings, **environment}, now=clock.now)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def api(
     environment["CLUSTERS"] = ",".join(["main", *names])
     for name in names:
         store_kubeconfig(name, kube.kubeconfig())
-    api = Api(environment, now=clock.now, sleep=clock.sleep)
+    api = Api(environment, now=clock.now)
     api.register_friend()
     return api
 
