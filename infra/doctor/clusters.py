@@ -13,11 +13,12 @@ from urllib3.exceptions import HTTPError
 from chalicelib.domain import kinds
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.errors import ApiError
-from infra.doctor.findings import Finding, untold
+from infra.doctor.findings import Finding, Outcome, untold
 from infra.paths import ROOT
+from infra.route_domains import KEY, NAME, NAMESPACE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from kubernetes.dynamic import DynamicClient
 
@@ -37,6 +38,9 @@ _FIXES: Final = {
     "cluster_unreachable": "see that its API server runs, and that Lambda may reach it; otherwise "
     "make store-kubeconfig CLUSTER={name} FILE=/path with the server's right address",
 }
+_TELL: Final = (
+    "make route-domains DOMAINS=domains.json, with an admin's kubeconfig of this cluster."
+)
 _INSTALL: Final = "install Traefik with its custom resources: docs/deploy.md, step 1."
 
 
@@ -50,11 +54,12 @@ class _NotFoundError(_NotAnsweredError):
 
 def check_clusters(clusters: KubernetesClusters, settings: Settings) -> Iterator[Finding]:
     """Yield what became of each cluster."""
+    domains = [each.name for each in settings.domains]
     for name in settings.cluster_names:
-        yield from _check(clusters, name)
+        yield from _check(clusters, name, domains)
 
 
-def _check(clusters: KubernetesClusters, name: str) -> Iterator[Finding]:
+def _check(clusters: KubernetesClusters, name: str, domains: Sequence[str]) -> Iterator[Finding]:
     subject = f"cluster {name}"
     try:
         next(clusters.open(name, Deadline.after(_SECONDS)).list_pages(kinds.NAMESPACE), None)
@@ -66,6 +71,8 @@ def _check(clusters: KubernetesClusters, name: str) -> Iterator[Finding]:
     client = clusters.client(name)
     yield _check_permissions(client, f"{subject}: permissions")
     yield _check_routes(client, f"{subject}: {_ROUTES}")
+    if domains:
+        yield _check_domains(client, f"{subject}: ConfigMap {NAME}", domains)
 
 
 def _check_permissions(client: DynamicClient, subject: str) -> Finding:
@@ -92,6 +99,27 @@ def _check_routes(client: DynamicClient, subject: str) -> Finding:
     except (LookupError, TypeError):
         return untold(subject, "the cluster's answer to discovery is not understood.")
     return Finding(subject) if "ingressroutes" in names else missing
+
+
+def _check_domains(client: DynamicClient, subject: str, domains: Sequence[str]) -> Finding:
+    """Compare the domains that routes may be on, as the cluster's policy knows them, with ours."""
+    try:
+        found = _ask(client, "GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}")
+        known = set(found["data"][KEY].split(","))
+    except _NotFoundError:
+        return Finding(subject, "It is missing, so no route is permitted.", _TELL)
+    except _NotAnsweredError as error:
+        return untold(subject, f"the cluster's answer is {error}.")
+    except (AttributeError, LookupError, TypeError):
+        return Finding(subject, "It does not say which domains routes may be on.", _TELL)
+    if missing := [each for each in domains if each not in known]:
+        return Finding(subject, f"It lacks {', '.join(missing)}.", _TELL)
+    if surplus := sorted(known.difference(domains)):
+        fault = f"It has {', '.join(surplus)} too, which this stage does not use."
+        return Finding(
+            subject, fault, f"leave it where another stage does; otherwise {_TELL}", Outcome.SOON
+        )
+    return Finding(subject)
 
 
 def _needed() -> Iterator[dict[str, str]]:

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 
+from chalicelib.domain.deadline import Deadline
+from chalicelib.domain.errors import ApiError
 from chalicelib.domain.model import Role
+from chalicelib.gateways.cluster import KubernetesClusters
 from infra.cloudflare import put_token
 from infra.cloudformation import api_url, deploy, describe, outputs_of
 from infra.kubeconfig import put_kubeconfig
@@ -23,6 +26,7 @@ from infra.local.services import PLACEHOLDERS, REGION
 from infra.local.state import DEPLOYED, STATE, StackError, clean_environment, say
 from infra.package import Package, package
 from infra.packaging.platforms import Platform
+from infra.route_domains import NAMESPACE, build_config_map
 from infra.stages import stack_name
 from infra.tokens import mint
 
@@ -36,6 +40,7 @@ _CLUSTER: Final = "main"
 _ARTIFACTS_BUCKET: Final = "friends-api-artifacts"
 _OUT: Final = STATE / "dist"
 _LOG: Final = STATE / "deploy.log"
+_SECONDS: Final = 20.0
 
 
 def deploy_first(stack: Stack) -> None:
@@ -45,6 +50,7 @@ def deploy_first(stack: Stack) -> None:
     _aws(stack, "s3api", "create-bucket", "--bucket", _ARTIFACTS_BUCKET)
     _deploy(stack, bundle)
     _store_secrets(stack)
+    _permit_domain(stack)
 
 
 def deploy_changes(stack: Stack) -> None:
@@ -126,6 +132,18 @@ def _store_secrets(stack: Stack) -> None:
     stack.environment["ADMIN_TOKEN"], _ = mint(client, Role.ADMIN)
     stack.environment["AGENT_TOKEN"], _ = mint(client, Role.AGENT, AGENT_ID)
     stack.environment["AGENT_ID"] = AGENT_ID
+
+
+def _permit_domain(stack: Stack) -> None:
+    """Tell the cluster which domain friends' routes may be on, as `make route-domains` does."""
+    kubeconfig = Path(stack.environment["KUBECONFIG"]).read_text(encoding="utf-8")
+    clusters = KubernetesClusters(lambda _: kubeconfig, allow_loopback=True)
+    try:
+        cluster = clusters.open(_CLUSTER, Deadline.after(_SECONDS))
+        cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        cluster.apply(build_config_map([stack.environment["DOMAIN"]]), force=True)
+    except ApiError as error:
+        say(f"The cluster was not told of the domain: {error} `make route-domains` tells it.")
 
 
 def _client(stack: Stack, service: str) -> Any:  # noqa: ANN401 - which client, the name says

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.dns import Domain
 from chalicelib.gateways.cluster import KubernetesClusters
 from infra.doctor.admin import KubectlReader, ReadError, check_as_admin
 from infra.doctor.clusters import check_clusters
@@ -16,7 +17,9 @@ from infra.local.certificates import Validity, build_server_tls
 from infra.local.cluster import ClusterDouble
 from infra.local.wire import Answer, Wire, serve_on_loopback
 from infra.stages import load_settings
+from tests.cluster_client import ClusterClient
 from tests.factories import KUBECONFIG_SECRETS, create_kubeconfig
+from tests.manifests import create_config_map_manifest
 
 SETTINGS = load_settings("local", {})
 REVIEWS = "selfsubjectaccessreviews"
@@ -49,6 +52,33 @@ def test_an_access_review_that_is_not_answered_properly_is_told_so(
     assert answers == "ok    cluster main: answers"
     assert permissions.startswith("skip  cluster main: permissions: It cannot be told here: ")
     assert routes == "ok    cluster main: ingressroutes.traefik.io"
+
+
+@pytest.mark.case("L6")
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"domains": "friends.example"}, "ok    "),
+        ({"domains": "second.example,friends.example"}, "warn  "),
+        ({"domains": "second.example"}, "FAIL  "),
+        ({"domains": ""}, "FAIL  "),
+        ({}, "FAIL  "),
+        (None, "FAIL  "),
+    ],
+)
+def test_the_domains_that_a_cluster_permits_are_compared_with_the_settings(
+    kube: ClusterDouble, data: dict[str, str] | None, said: str
+) -> None:
+    admin = ClusterClient(kube.kubeconfig())
+    admin.create_namespace("friends-system")
+    if data is not None:
+        manifest = create_config_map_manifest("friend-api-domains", data=data)
+        manifest["metadata"]["namespace"] = "friends-system"
+        admin.create(manifest)
+    clusters = KubernetesClusters(lambda _: kube.kubeconfig(), allow_loopback=True)
+    domain = Domain("friends.example", "0" * 32, "203.0.113.9", proxied=True)
+    lines = [str(each) for each in check_clusters(clusters, replace(SETTINGS, domains=(domain,)))]
+    assert lines[-1].startswith(f"{said}cluster main: ConfigMap friend-api-domains")
 
 
 @pytest.mark.case("W3")
