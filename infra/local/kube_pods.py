@@ -2,9 +2,10 @@
 
 Images that start with `bad/` or hold `:does-not-exist` cannot be pulled; `crash` in an image, a
 command or an argument makes a container crash, and `# out of memory` at its end has it killed for
-that. A container runs after those before it, if these ended well; a pod that does not restart
-runs once and succeeds. Everything else runs. Where its command or an argument ends in `# wide
-1000`, each line of its log begins with a thousand times "é".
+that. `unready` in an image has a container run and never become ready. A container runs after those
+before it, if these ended well; a pod that does not restart runs once and succeeds. Everything else
+runs. Where its command or an argument ends in `# wide 1000`, each line of its log begins with a
+thousand times "é".
 """
 
 import re
@@ -151,7 +152,8 @@ def _settle(item: Obj, restart_policy: str) -> Obj:
         state = {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
         status = _container_status(item, state, ready=False)
         return status | {"restartCount": _CRASHES, "lastState": _ended(item)}
-    return _container_status(item, {"running": {"startedAt": timestamp()}}, ready=True)
+    is_ready = "unready" not in item["image"]
+    return _container_status(item, {"running": {"startedAt": timestamp()}}, ready=is_ready)
 
 
 def _ended(item: Obj) -> Obj:

@@ -188,6 +188,43 @@ def test_a_rollout_that_fails_says_why(agent: Client, friend: str) -> None:
     assert (operation["status"], operation["code"]) == ("failed", "image_pull")
 
 
+@pytest.mark.case("H1")
+def test_twenty_waiting_rollouts_hold_no_function_and_nobody_else(
+    agent: Client, friend: str
+) -> None:
+    waiting = {"wait": "ready"}
+    url = f"/api/friends/{friend}/namespace/apply"
+    container = create_container(image="registry.example/unready:1")
+    manifest = create_deployment_manifest("web", pod={"containers": [container]})
+    answers = [agent.call("POST", url, json=manifest, params=waiting) for _ in range(20)]
+    assert [each.status_code for each in answers] == [202] * 20
+    assert agent.call("POST", url, json=manifest, params=waiting).status_code == 429
+    operations = [each.json()["operation"] for each in answers]
+    wait_until(lambda: applied_by(agent, operations[-1]), seconds=60)
+
+    # A function that waited for its rollout would take minutes.
+    started = time.monotonic()
+    reports = [invoke({"friend_id": friend, "operation_id": each["id"]}) for each in operations]
+    assert time.monotonic() - started < 60
+    assert {each["operation"]["status"] for each in reports} == {"running"}
+    other = f"{friend}-b"
+    body = {"id": other, "display_name": "B"}
+    assert agent.call("POST", "/api/friends", json=body).status_code == 201
+    url = f"/api/friends/{other}/namespace/apply"
+    assert agent.call("POST", url, json=create_config_map_manifest()).status_code == 200
+    later = agent.call(
+        "POST", url, json=create_config_map_manifest("b"), headers={"Prefer": "respond-async"}
+    )
+    operation = follow(agent, urljoin(later.url, later.headers["Location"]))
+    assert operation["status"] == "succeeded", operation
+
+
+def applied_by(client: Client, operation: Any) -> bool:
+    """Tell whether an operation has sent all of its objects, whether or not these run."""
+    found = client.call("GET", operation["url"]).json()
+    return bool(found["progress"]["done"] == found["progress"]["total"])
+
+
 def test_k01_an_event_that_is_delivered_again_changes_nothing(agent: Client, friend: str) -> None:
     url = f"/api/friends/{friend}/namespace/apply"
     headers = {"Prefer": "respond-async"}
