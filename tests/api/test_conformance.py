@@ -42,7 +42,7 @@ KNOWS_MORE = {
 }
 # A friend, what is theirs, and the name of the pod in the fixture's cluster.
 THERE = {"id": "alice", "agent_id": "mochi", "name": "web", "pod": "talker"}
-ACCEPTED = ["2xx", "401", "403", "404", "409", "429"]
+ACCEPTED = ["2xx", "304", "401", "403", "404", "409", "429"]
 
 
 @pytest.fixture

@@ -689,13 +689,14 @@ def test_a_wait_outlives_a_cluster_that_is_away_and_ends(
 def test_k04_the_event_carries_ids_whatever_the_size_of_the_manifests(
     api: Api, invocations: list[Any]
 ) -> None:
-    big = create_config_map_manifest(name="big", data={"value": "x" * 200_000})
+    data = {"value": "x" * 60_000}
+    big = [create_config_map_manifest(name=f"big-{number}", data=data) for number in range(3)]
     answer = api.post(APPLY, big, headers=ASYNC)
     assert answer.status == 202
     assert set(invocations[0]) == {"friend_id", "operation_id"}
     api.deliver(invocations)
     assert read(api, answer.json["operation"])["status"] == "succeeded"
-    assert api.post(APPLY, {**big, "data": {"value": "x" * 270_000}}).status == 413
+    assert api.post(APPLY, [*big, *big]).status == 413
 
 
 EVENT = {"friend_id": "alice", "operation_id": "19ab0000000-00000001"}

@@ -88,9 +88,9 @@ _NO_FRIENDS: Final[dict[str, tuple[Json, ...]]] = {
     "id": (*_NAMES, "system", "kube-x", "default", "api", "admin", "friend-x", "www", "a" * 41),
     "display_name": ("", " ", "a\nb", "a\u202eb", "\u200b", LONG, "\x1b[31m"),
     "discord_id": ("1", "1" * 16, "1" * 21, "١" * 18, "-1", "1e18", LONG),
-    "signal": ("", "555", "+0", "x", "+1555010019\x00", "++15550100199", LONG),
-    "whatsapp": ("", "555", "x@y", "a@s.whatsapp.net.evil", LONG),
-    "preferred_channel": ("", "email", "Discord", LONG),
+    "signal": ("555", "+0", "x", "+1555010019\x00", "++15550100199", LONG),
+    "whatsapp": ("555", "x@y", "a@s.whatsapp.net.evil", LONG),
+    "preferred_channel": ("email", "Discord", LONG),
     "cluster": ("", "other", "Main", "../main", LONG),
 }
 _EXPOSED: Final = {"name": "my-app", "service": "web", "port": 80, "domain": "friends.example"}
