@@ -51,7 +51,8 @@ def deploy(
     uploaded: Path = package.template.with_name("packaged.yaml")
     source = ["--template-file", str(package.template), "--s3-bucket", bucket]
     aws("cloudformation", "package", *source, "--output-template-file", str(uploaded))
-    options = ["--no-fail-on-empty-changeset"]
+    # A template of over 51,200 bytes has to be in a bucket. Source: "CloudFormation quotas".
+    options = ["--no-fail-on-empty-changeset", "--s3-bucket", bucket]
     options += ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
     if parameters:
         options += ["--parameter-overrides", *(f"{k}={v}" for k, v in parameters.items())]

@@ -51,7 +51,7 @@ def test_an_exposure_is_a_route_that_its_definition_permits(
 def test_a_domain_that_the_cluster_was_not_told_of_asks_for_an_admin(
     api: Api, cloudflare: CloudflareDouble, friend_id: str
 ) -> None:
-    domain = {"name": "untold.example", "zone_id": ZONE_ID, "target": "t.cfargotunnel.com"}
+    domain = {"name": "untold.friends.example", "zone_id": ZONE_ID, "target": "t.cfargotunnel.com"}
     api = Api({"DOMAINS": json.dumps([domain]), "CLOUDFLARE_URL": cloudflare.url})
     url = f"/api/friends/{friend_id}/namespace/expose"
     answer = api.post(url, {"name": "app", "service": "web"})

@@ -76,7 +76,7 @@ def test_what_runs_is_shown_with_its_logs(api: Api, admin: ClusterClient, friend
     log = api.get(f"{url}/logs/{pod}?tail=3")
     assert log.status == 200, log.text
     assert len(log.json["logs"].splitlines()) == 3
-    assert api.delete(f"{url}/deployments/web").json == {"ok": True}
+    assert api.delete(f"{url}/deployments/web").json["ok"]
     assert api.delete(f"{url}/deployments/web").status == 404
 
 

@@ -106,7 +106,10 @@ def test_a_namespace_that_a_late_request_made_after_the_deletion_goes(
     api.register_friend(friend_id)
     labels = admin.get(path)["metadata"]["labels"]
     api.delete(f"/api/friends/{friend_id}?confirm={friend_id}")
+    (event,) = invocations
     api.deliver(invocations)
+    wait_until(lambda: admin.find(path) is None, seconds=60)
+    api.run_operation(event)
     metadata = {"name": f"friend-{friend_id}", "labels": labels}
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
     assert admin.call("POST", "/api/v1/namespaces", manifest)[0] == 201
