@@ -259,8 +259,9 @@ class FriendsMachine(RuleBasedStateMachine):
     def _come_to_rest(self, storage: Storage) -> None:
         runs = range(MOST_PASSES + 1)
         with self._process(storage=storage):
-            changed = [reconcile(self._world, self._world.start(storage=storage)) for _ in runs]
-        assert 0 in changed, f"not at rest after {MOST_PASSES} runs"
+            changed = (reconcile(self._world, self._world.start(storage=storage)) for _ in runs)
+            is_at_rest = 0 in changed
+        assert is_at_rest, f"not at rest after {MOST_PASSES} runs"
 
     def _judge(self, seen: Observed) -> None:
         facts = facts_in(seen)
