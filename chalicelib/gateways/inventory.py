@@ -131,6 +131,38 @@ class DynamoInventory:
         )
         self._table.transact([forget])
 
+    def hold_removed(self, removed: RemovedExposure, lease: Lease, now: float) -> bool:
+        """See Inventory."""
+        hold = self._table.update_action(
+            host_pk(removed.hostname),
+            removed_sk(removed.uid),
+            when="uid = :uid AND exposure = :exposure AND (attribute_not_exists(lease_until)"
+            " OR lease_until <= :now OR lease_owner = :owner)",
+            values={
+                ":uid": removed.uid,
+                ":exposure": removed.exposure,
+                ":now": int(now),
+                ":owner": lease.owner,
+            },
+            sets={"lease_owner": lease.owner, "lease_until": lease.until},
+        )
+        try:
+            self._table.update(hold)
+        except ConditionFailed:
+            return False
+        return True
+
+    def release_removed(self, removed: RemovedExposure, owner: str) -> None:
+        """See Inventory."""
+        release = self._table.update_action(
+            host_pk(removed.hostname),
+            removed_sk(removed.uid),
+            when="lease_owner = :owner",
+            values={":owner": owner},
+            remove=("lease_owner", "lease_until"),
+        )
+        self._table.transact([release])
+
     def begin_pass(self, lease: Lease, now: float) -> bool:
         """See Inventory."""
         take = self._table.update_action(
