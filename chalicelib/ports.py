@@ -236,10 +236,10 @@ class ExposureStore(Protocol):
     def lock(self, exposure: Exposure, lease: Lease, now: float) -> None:
         """Take the lease of an exposure. Raises NotFound, or Conflict (exposure_busy)."""
 
-    def reclaim(self, exposure: Exposure) -> None:
+    def reclaim(self, exposure: Exposure, now: float) -> None:
         """Claim the exposure's host name again where the claim was lost. Safe to repeat.
 
-        Raises Conflict (hostname_taken), and NotFound when the exposure is gone.
+        Raises Conflict (hostname_taken, exposure_busy), and NotFound when the exposure is gone.
         """
 
     def settle(self, exposure: Exposure, owner: str) -> None:
@@ -332,6 +332,16 @@ class Inventory(Protocol):
 
         A later removal of the same exposure stays.
         """
+
+    def hold_removed(self, removed: RemovedExposure, lease: Lease, now: float) -> bool:
+        """Keep a removed exposure from being put up again until the lease ends or is released.
+
+        Safe to repeat. Tells whether it is held: not where it has been put up again, or where
+        another holds it.
+        """
+
+    def release_removed(self, removed: RemovedExposure, owner: str) -> None:
+        """Let it be put up again. Safe to repeat."""
 
     def begin_pass(self, lease: Lease, now: float) -> bool:
         """Take the lease under which a pass over everything runs; tell whether it was free."""

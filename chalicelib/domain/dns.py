@@ -115,6 +115,12 @@ def is_within(name: str, zone: str) -> bool:
     return name == zone or name.endswith(f".{zone}")
 
 
+def is_right_below(name: str, domain: str) -> bool:
+    """Tell whether the name is the domain with one label before it, as exposures' names are."""
+    label = name.removesuffix(f".{domain}")
+    return label != name and "." not in label
+
+
 def is_host_name(text: str) -> bool:
     """Tell whether this is a host name in one spelling: two labels or more, in lower case.
 

@@ -4,7 +4,8 @@ pk                           sk                what
 FRIEND#alice                 EXPOSURE#my-app   what is exposed, under which name, its DNS record;
                                                checked_at, faults: what was seen last
 HOST#my-app-alice.net        CLAIM             friend_id, uid, exposure; lease_owner, lease_until
-HOST#my-app-alice.net        REMOVED#<uid>     friend_id, uid, exposure, free_at
+HOST#my-app-alice.net        REMOVED#<uid>     friend_id, uid, exposure, free_at; lease_owner,
+                                               lease_until of the run that deletes what is left
 
 The friend's PROFILE has exposures_checked_at: when somebody was last permitted to look.
 
@@ -82,16 +83,19 @@ class DynamoExposureStore:
             when="uid = :uid AND phase <> :deleting",
             values={":uid": friend.uid, ":deleting": Phase.DELETING},
         )
-        obstacles = self._table.transact([is_there, host, row, self._void_removal(exposure)])
+        void = self._void_removal(exposure, now)
+        obstacles = self._table.transact([is_there, host, row, void])
         if not obstacles:
             return
-        gone, claimed, elsewhere, _ = obstacles
+        gone, claimed, elsewhere, held = obstacles
         if gone is not None:
             raise StaleVersion
         if claimed is not None:
             raise _taken(claimed, exposure, now)
         if elsewhere is not None:
             raise exposure_elsewhere()
+        if held is not None:
+            raise _busy(held, now)
 
     def require_claimable(self, exposure: Exposure, now: float) -> None:
         """See ExposureStore."""
@@ -124,7 +128,7 @@ class DynamoExposureStore:
                 raise exposure_not_found() from error
             raise _busy(claim, now) from error
 
-    def reclaim(self, exposure: Exposure) -> None:
+    def reclaim(self, exposure: Exposure, now: float) -> None:
         """See ExposureStore."""
         row = self._table.check_action(
             friend_pk(exposure.friend_id),
@@ -146,9 +150,11 @@ class DynamoExposureStore:
             },
             remove=("expires_at",),
         )
-        found = self._table.transact([row, claim, self._void_removal(exposure)])
+        found = self._table.transact([row, claim, self._void_removal(exposure, now)])
         if found and found[0] is not None:
             raise exposure_not_found()
+        if found and found[2] is not None:
+            raise _busy(found[2], now)
         if found and not _is_owned_by(found[1] or {}, exposure):
             raise _taken(found[1] or {}, exposure, 0)
 
@@ -237,13 +243,17 @@ class DynamoExposureStore:
             },
         )
 
-    def _void_removal(self, exposure: Exposure) -> Item:
-        """Return the action by which the exposure is no longer one that was removed."""
+    def _void_removal(self, exposure: Exposure, now: float) -> Item:
+        """Return the action by which the exposure is no longer one that was removed.
+
+        Not while a reconcile run deletes what is left of it.
+        """
         return self._table.delete_action(
             host_pk(exposure.hostname),
             removed_sk(exposure.uid),
-            when="attribute_not_exists(pk) OR uid = :uid",
-            values={":uid": exposure.uid},
+            when="attribute_not_exists(pk) OR (uid = :uid"
+            " AND (attribute_not_exists(lease_until) OR lease_until <= :now))",
+            values={":uid": exposure.uid, ":now": int(now)},
         )
 
     def _unlock(self, exposure: Exposure, owner: str, sets: Item | None = None) -> Item:

@@ -6,18 +6,20 @@ RECONCILE    PASS    lease_owner, lease_until of the pass that is under way
 
 from typing import Final
 
+from chalicelib.domain.claims import claims_of
 from chalicelib.domain.evidence import RemovedExposure, Tombstone
 from chalicelib.domain.friend_limits import FriendCount
 from chalicelib.domain.model import DamagedRow, Exposure, FriendRecord, Lease, NameClaim
 from chalicelib.domain.tiers import TIERS
 from chalicelib.domain.timestamps import moment_of
-from chalicelib.gateways.damage import EXPOSURE_PREFIX, sound_in
+from chalicelib.gateways.damage import EXPOSURE_PREFIX, read_row, sound_in
 from chalicelib.gateways.dynamodb import (
     ALL_CLAIMS,
     ALL_EXPOSURES,
     ALL_FRIENDS,
     CLAIM,
     FRIENDS_INDEX,
+    PROFILE,
     exposures_in,
     friend_pk,
     to_friend,
@@ -90,7 +92,8 @@ class DynamoInventory:
             " AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
             values={":uid": claim.uid, ":now": int(now)},
         )
-        return not self._table.transact([drop, *self._unless_exposed(claim)])
+        unused = self._unless_exposed(claim) if claim.kind == "host" else self._unless_said(claim)
+        return unused is not None and not self._table.transact([drop, *unused])
 
     def _unless_exposed(self, claim: NameClaim) -> list[Item]:
         """Return the condition that no exposure has the name: one may have got it since."""
@@ -100,6 +103,22 @@ class DynamoInventory:
         is_elsewhere = "attribute_not_exists(pk) OR uid <> :uid OR hostname <> :name"
         values = {":uid": claim.uid, ":name": claim.name}
         return [self._table.check_action(pk, sk, when=is_elsewhere, values=values)]
+
+    def _unless_said(self, claim: NameClaim) -> list[Item] | None:
+        """Return the condition that the friend's row does not say the id; None where it does.
+
+        The row has it as it was written, so that the condition is the version that was read.
+        """
+        row = self._table.get(friend_pk(claim.friend_id), PROFILE)
+        values: Item = {":uid": claim.uid}
+        when = "attribute_not_exists(pk) OR uid <> :uid"
+        if row is not None and row.get("uid") == claim.uid:
+            friend = read_row(to_friend, row)
+            if claim in claims_of(friend, ()):
+                return None
+            when, values[":version"] = f"{when} OR version = :version", friend.version
+        pk = friend_pk(claim.friend_id)
+        return [self._table.check_action(pk, PROFILE, when=when, values=values)]
 
     def forget_removed(self, removed: RemovedExposure) -> None:
         """See Inventory."""
@@ -111,6 +130,38 @@ class DynamoInventory:
             values={":free_at": removed.free_at},
         )
         self._table.transact([forget])
+
+    def hold_removed(self, removed: RemovedExposure, lease: Lease, now: float) -> bool:
+        """See Inventory."""
+        hold = self._table.update_action(
+            host_pk(removed.hostname),
+            removed_sk(removed.uid),
+            when="uid = :uid AND exposure = :exposure AND (attribute_not_exists(lease_until)"
+            " OR lease_until <= :now OR lease_owner = :owner)",
+            values={
+                ":uid": removed.uid,
+                ":exposure": removed.exposure,
+                ":now": int(now),
+                ":owner": lease.owner,
+            },
+            sets={"lease_owner": lease.owner, "lease_until": lease.until},
+        )
+        try:
+            self._table.update(hold)
+        except ConditionFailed:
+            return False
+        return True
+
+    def release_removed(self, removed: RemovedExposure, owner: str) -> None:
+        """See Inventory."""
+        release = self._table.update_action(
+            host_pk(removed.hostname),
+            removed_sk(removed.uid),
+            when="lease_owner = :owner",
+            values={":owner": owner},
+            remove=("lease_owner", "lease_until"),
+        )
+        self._table.transact([release])
 
     def begin_pass(self, lease: Lease, now: float) -> bool:
         """See Inventory."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -52,7 +53,8 @@ def once(
     if key is None:
         return run(Attempt())
     record = f"{request.principal.token_id}#{key}"
-    owner, digest = request.request_id, _digest(request, body)
+    # Not the request's id, which a client may choose (docs.aws.amazon.com: $context.requestId).
+    owner, digest = uuid.uuid4().hex, _digest(request, body)
     claim = answers.claim(record, digest, owner=owner, lease_seconds=_LEASE_SECONDS)
     if claim.answer is not None:
         if permit is not None:

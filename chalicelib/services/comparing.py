@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 from chalicelib.domain.claims import claims_of
 from chalicelib.domain.deadline import Deadline
-from chalicelib.domain.dns import Domain, Record
+from chalicelib.domain.dns import Domain, Record, is_right_below
 from chalicelib.domain.evidence import RemovedExposure
 from chalicelib.domain.exposures import hostname_of
 from chalicelib.domain.ingress_routes import route_name_of
@@ -242,7 +242,13 @@ class Comparison:
         staying: Sequence[Exposure],
         leaving: Sequence[Exposure],
     ) -> Callable[[], None]:
-        observed = self.zones.observe(domain, here.system_deadline)
+        others = [each.name for each in self.domains if each != domain]
+        observed = [
+            each
+            for each in self.zones.observe(domain, here.system_deadline)
+            # Domains may share a zone: what is on another of them is looked at with that one.
+            if not any(is_right_below(each.spec.name, other) for other in others)
+        ]
         view_of = partial(view_zone, domain, staying, leaving=leaving)
         return partial(self._compare_zone, here, domain, view_of, observed)
 

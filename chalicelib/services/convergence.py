@@ -108,7 +108,10 @@ class _OneFriend:
         self._claim_again(identities, partial(self.to.friends.claim_identities, friend))
         for exposure in exposures:
             hosts = [each for each in lost if each.name == exposure.hostname]
-            self._claim_again(hosts, partial(self.to.exposure_store.reclaim, exposure))
+            self._claim_again(hosts, partial(self._reclaim, exposure))
+
+    def _reclaim(self, exposure: Exposure) -> None:
+        self.to.exposure_store.reclaim(exposure, self.to.now().timestamp())
 
     def _claim_again(self, lost: Sequence[NameClaim], claim: Callable[[], None]) -> None:
         def claim_and_note() -> None:

@@ -20,8 +20,10 @@ class Evidence:
         """Keep what was listed with the claims."""
         self._inventory = inventory
         self.removed = removed
-        self._records = {(each.hostname, each.uid, each.exposure) for each in removed}
-        self._routes = {(each.uid, route_name_of(each.exposure)) for each in removed}
+        self._records = {(each.hostname, each.uid, each.exposure): each for each in removed}
+        self._routes: dict[tuple[str, str], list[RemovedExposure]] = defaultdict(list)
+        for each in removed:
+            self._routes[each.uid, route_name_of(each.exposure)].append(each)
 
     @cached_property
     def _registrations(self) -> dict[str, dict[str, str]]:
@@ -46,3 +48,14 @@ class Evidence:
     def is_route_removed(self, uid: str, route: str) -> bool:
         """Tell whether the exposure that had this route was removed."""
         return (uid, route) in self._routes
+
+    def removals_of_record(
+        self, hostname: str, uid: str, exposure: str
+    ) -> Sequence[RemovedExposure]:
+        """Return what says that this exposure was removed from this host name: one, or none."""
+        found = self._records.get((hostname, uid, exposure))
+        return [] if found is None else [found]
+
+    def removals_of_route(self, uid: str, route: str) -> Sequence[RemovedExposure]:
+        """Return what says that the exposure that had this route was removed."""
+        return self._routes.get((uid, route), [])

@@ -11,19 +11,22 @@ unproved where it is most likely another stage's, because beside another stage t
 What raises at the other look is left alone, and the other orphans are none the worse for it.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from chalicelib.domain import kinds
 from chalicelib.domain.claims import claims_of
 from chalicelib.domain.deadline import Deadline
 from chalicelib.domain.dns import Domain, Record, owner_of
+from chalicelib.domain.evidence import RemovedExposure
 from chalicelib.domain.ingress_routes import route_name_of
 from chalicelib.domain.kinds import ObjectRef
-from chalicelib.domain.model import FriendRecord, NameClaim, namespace_of
+from chalicelib.domain.model import FriendRecord, Lease, NameClaim, namespace_of
 from chalicelib.domain.namespace import UID_LABEL
 from chalicelib.domain.reconciliation import (
     Finding,
@@ -46,6 +49,9 @@ from chalicelib.services.observation import ClusterView, Stray
 from chalicelib.services.zones import Zones, ZoneView
 
 T = TypeVar("T")
+
+# A removal is held for longer than the calls may take that go by it.
+_SLACK_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,24 @@ class _Orphan(Generic[T]):
     name: str
     is_proved: bool
     may_be_ours: bool = True
+
+
+@dataclass(frozen=True)
+class _Hold:
+    """The removals that a deletion goes by: what is held is not put up again meanwhile."""
+
+    inventory: Inventory
+    lease: Lease
+    now: float
+    held: list[RemovedExposure] = field(default_factory=list)
+
+    def take(self, removals: Sequence[RemovedExposure]) -> bool:
+        """Hold them; tell whether all are held, so that they are true until the lease ends."""
+        for removed in removals:
+            if not self.inventory.hold_removed(removed, self.lease, self.now):
+                return False
+            self.held.append(removed)
+        return True
 
 
 @dataclass(frozen=True)
@@ -197,17 +221,38 @@ class Sweeper:
         # One in the way of a wanted record is told with that.
         orphans = [each for each in orphans if each.is_proved or each.name not in view.wanted_names]
         what = f"DNS records of {domain.name}"
-        is_stray = partial(self._is_stray, domain, run.deadline)
-        strays = _collectable(what, orphans, view.ours, is_stray, run)
-        if strays and not run.dry_run:
-            self.zones.delete(domain, strays, run.deadline)
+        with self._holding(run) as hold:
+            is_stray = partial(self._is_stray, domain, run, hold)
+            strays = _collectable(what, orphans, view.ours, is_stray, run)
+            if strays and not run.dry_run:
+                self.zones.delete(domain, strays, run.deadline)
         for record in strays:
             _note(run.findings, None, f"DNS record {record.spec.name} deleted")
         return frozenset(strays)
 
-    def _is_stray(self, domain: Domain, deadline: Deadline, record: Record) -> bool:
-        """Tell whether no exposure of that name and owner is there by now, and the record is."""
+    @contextmanager
+    def _holding(self, run: Collecting) -> Iterator[_Hold]:
+        """Yield what holds removals until the block ends."""
+        now = self.now().timestamp()
+        until = now + max(0.0, run.deadline.remaining_seconds) + _SLACK_SECONDS
+        hold = _Hold(self.inventory, Lease(uuid.uuid4().hex, int(until)), now)
+        try:
+            yield hold
+        finally:
+            for removed in hold.held:
+                release = partial(self.inventory.release_removed, removed, hold.lease.owner)
+                attempt(run.findings, release, of=removed.friend_id)
+
+    def _is_stray(self, domain: Domain, run: Collecting, hold: _Hold, record: Record) -> bool:
+        """Tell whether no exposure of that name and owner is there by now, and the record is.
+
+        What proves that it was removed is held first: it is not put up after this look.
+        """
         exposure_name = record.exposure_name
+        hostname, uid = record.spec.name, record.owner_uid
+        removals = run.evidence.removals_of_record(hostname, uid, exposure_name)
+        if not (run.dry_run or hold.take(removals)):
+            return False
         found = self.friends.load(_owner_of(record, domain))
         if found and owner_of(found.friend.uid, exposure_name) == record.spec.comment:
             exposure = found.exposure_of(exposure_name)
@@ -215,7 +260,7 @@ class Sweeper:
             is_wanted = exposure is None or exposure.hostname == record.spec.name
             if is_wanted and exposure_name in found.exposed_names:
                 return False
-        return self.zones.is_unchanged(domain, record, deadline)
+        return self.zones.is_unchanged(domain, record, run.deadline)
 
     def _is_unwanted(self, stray: Stray) -> bool:
         record = self.friends.load(stray.friend_id)
@@ -224,13 +269,24 @@ class Sweeper:
         return stray.route is not None and not _has_route(record, stray.route)
 
     def _delete(self, cluster_name: str, stray: Stray, run: Collecting) -> bool:
-        """Delete the orphan, if it is still that owner's; tell whether it was there."""
+        """Delete the orphan, if it is still that owner's; tell whether it was there.
+
+        The rows are read after the object, and while its removal is held: who puts it up on another
+        domain meanwhile changes it, and what is deleted is what was seen.
+        """
         cluster = self.clusters.open(cluster_name, run.deadline)
-        ref = _ref_of(stray)
-        found = cluster.get(ref)
-        if found is None or (found["metadata"].get("labels") or {}).get(UID_LABEL) != stray.uid:
-            return False
-        return run.dry_run or cluster.delete(ref, seen=found)
+        ref, removals = _ref_of(stray), list[RemovedExposure]()
+        if stray.route is not None:
+            removals += run.evidence.removals_of_route(stray.uid, stray.route)
+        with self._holding(run) as hold:
+            if not (run.dry_run or hold.take(removals)):
+                return False
+            found = cluster.get(ref)
+            if found is None or (found["metadata"].get("labels") or {}).get(UID_LABEL) != stray.uid:
+                return False
+            if not self._is_unwanted(stray):
+                return False
+            return run.dry_run or cluster.delete(ref, seen=found)
 
 
 def _collectable(

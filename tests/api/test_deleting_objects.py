@@ -248,6 +248,22 @@ def test_a_deletion_of_nothing_fails_when_its_turn_comes(api: Api, invocations: 
     assert operation["progress"] == {"done": 0, "total": 1}
 
 
+@pytest.mark.xfail(strict=True, reason="A line that has waited counts as an earlier try.")
+def test_a_deletion_of_nothing_fails_after_the_line_has_waited_too(
+    api: Api, kube: ClusterDouble, clock: Clock, invocations: list[Any]
+) -> None:
+    kube.fail_next(status=503, times=99)
+    answer = api.delete(WEB)
+    assert answer.status == 202
+    api.deliver(invocations)
+    kube.clear()
+    clock.pass_seconds(60)
+    api.reconcile()
+    api.deliver(invocations)
+    operation = read(api, answer.json["operation"])
+    assert (operation["status"], operation.get("code")) == ("failed", "deployment_not_found")
+
+
 Death = tuple[type[Any], str, bool]
 DEATHS: list[Death] = [
     (DynamoOperationStore, "accept", True),

@@ -875,3 +875,16 @@ def test_a_blocked_agent_exposes_nothing(api: Api) -> None:
     api.put("/api/friends/alice/agents/mochi", {"status": "blocked"})
     assert api.post(EXPOSE, APP, token=AGENT_TOKEN).status == 403
     assert api.delete(f"{EXPOSE}/my-app", token=AGENT_TOKEN).status == 403
+
+
+@pytest.mark.xfail(strict=True, reason="Every write takes from one share; no friend has one.")
+@pytest.mark.case("H5")
+def test_who_exposes_in_a_loop_leaves_room_for_others(api: Api) -> None:
+    api.register_friend("bob")
+    deploy(api, "bob")
+    for _ in range(150):
+        api.post(EXPOSE, APP, token=AGENT_TOKEN)
+    url = "/api/friends/bob/namespace/expose"
+    answer = api.post(url, {"name": "app", "service": "web"})
+    assert answer.status == 200, answer.text
+    assert api.delete(f"{url}/app").status == 200

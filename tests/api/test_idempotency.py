@@ -1,5 +1,7 @@
 """Idempotency-Key: a POST that is sent again."""
 
+from typing import Any
+
 import boto3
 import pytest
 
@@ -9,6 +11,7 @@ from chalicelib.gateways.aws import AwsClients
 from chalicelib.gateways.dynamodb import DynamoFriendStore
 from chalicelib.ports import StoredAnswer
 from infra.local.cluster import ClusterDouble
+from tests import harness
 from tests.factories import ADMIN_TOKEN, AGENT_ID, AGENT_TOKEN, create_friend_body
 from tests.harness import TABLE, Api
 
@@ -111,6 +114,33 @@ def test_while_the_first_one_runs_the_second_waits(api: Api) -> None:
     answer = api.post(url, headers=KEY)
     assert (answer.status, answer.json["code"]) == (409, "idempotency_key_in_use")
     assert int(answer.headers["Retry-After"]) >= 1
+
+
+def test_two_requests_with_one_request_id_are_two(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # API Gateway takes the id that a client sends as X-Amzn-RequestId for its own.
+    build_event = harness.build_event
+
+    def build_named(*about: Any) -> dict[str, Any]:
+        event = build_event(*about)
+        event["requestContext"]["requestId"] = "mine"
+        return event
+
+    create, seconds = DynamoFriendStore.create, list[Any]()
+
+    def create_meanwhile(self: Any, *about: Any) -> None:
+        if not seconds:
+            seconds.append(None)
+            seconds[0] = api.post("/api/friends", create_friend_body(), headers=KEY)
+        create(self, *about)
+
+    monkeypatch.setattr(harness, "build_event", build_named)
+    monkeypatch.setattr(DynamoFriendStore, "create", create_meanwhile)
+    first = api.post("/api/friends", create_friend_body(), headers=KEY)
+    (second,) = seconds
+    assert first.status == 201
+    assert (second.status, second.json["code"]) == (409, "idempotency_key_in_use")
 
 
 def test_a_request_that_died_is_taken_up_by_its_repeat(

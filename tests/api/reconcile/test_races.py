@@ -71,6 +71,25 @@ def test_a_claim_that_is_in_use_again_stays(api: Api, monkeypatch: pytest.Monkey
     assert find_row(f"HOST#{HOST}", "CLAIM")
 
 
+def test_a_claim_of_a_platform_id_that_is_in_use_again_stays(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = {"signal": "+49 170 1234567"}
+    assert api.put(FRIEND, number).status == 200
+    claim = find_row("IDENTITY#signal#+491701234567", "CLAIM")
+    assert api.put(FRIEND, {"signal": None}).status == 200
+    table().put_item(Item=claim)
+    drop = DynamoInventory.drop
+
+    def drop_late(self: Any, *about: Any) -> bool:
+        assert api.put(FRIEND, number).status == 200
+        return drop(self, *about)
+
+    monkeypatch.setattr(DynamoInventory, "drop", drop_late)
+    api.reconcile()
+    assert find_row("IDENTITY#signal#+491701234567", "CLAIM")
+
+
 def test_a_new_friends_profile_outlives_the_sweep_of_the_old_one(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,13 @@
 """Whose a record is, when a zone needs nothing, and what is the name of a host."""
 
-from chalicelib.domain.dns import Record, RecordChanges, RecordSpec, is_host_name, owner_of
+from chalicelib.domain.dns import (
+    Record,
+    RecordChanges,
+    RecordSpec,
+    is_host_name,
+    is_right_below,
+    owner_of,
+)
 
 
 def create_record(name: str, comment: str) -> Record:
@@ -29,3 +36,9 @@ def test_a_host_name_has_no_more_than_253_characters() -> None:
     labels = ("a" * 49 + ".") * 5
     assert is_host_name(labels + "bbb")
     assert not is_host_name(labels + "bbbb")
+
+
+def test_one_label_before_a_domain_is_right_below_it() -> None:
+    assert is_right_below("site-alice.example.net", "example.net")
+    for name in ("example.net", "a.apps.example.net", "notexample.net", "example.net.other"):
+        assert not is_right_below(name, "example.net")
