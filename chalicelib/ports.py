@@ -173,11 +173,11 @@ class OperationStore(Protocol):
         Returns False, and changes nothing, when it is over, or another runner has taken it over.
         """
 
-    def postpone(self, operation: Operation, owner: str) -> None:
-        """Count the starts of an operation as one: it could not go on, for no fault of its own.
+    def postpone(self, operation: Operation, owner: str, *, attempts: int) -> None:
+        """Count the starts of an operation anew: it could not go on, for no fault of its own.
 
-        As one, because what an earlier start has sent may be done. Safe to repeat. Raises
-        LeaseLost.
+        attempts is 1 where a start may have sent something, which may be done, and 0 otherwise.
+        Safe to repeat. Raises LeaseLost.
         """
 
     def claim_check(self, operation: Operation, at: str, before: str) -> Operation | None:
@@ -247,6 +247,13 @@ class ExposureStore(Protocol):
 
     def release(self, exposure: Exposure, owner: str) -> None:
         """Give the lease back and change nothing else. Safe to repeat."""
+
+    def count_change(self, agent_id: str, now: float) -> None:
+        """Count an expose or a removal by the agent.
+
+        Raises TooManyRequests where this minute has had as many of its as one agent may. Not safe
+        to repeat: each call counts.
+        """
 
     def begin_checks(self, friend: Friend, now: float) -> bool:
         """Tell whether the friend's exposures may be looked at now: once in 30 s.

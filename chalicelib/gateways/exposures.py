@@ -7,6 +7,8 @@ HOST#my-app-alice.net        CLAIM             friend_id, uid, exposure; lease_o
 HOST#my-app-alice.net        REMOVED#<uid>     friend_id, uid, exposure, free_at; lease_owner,
                                                lease_until of the run that deletes what is left
 
+COUNTER#exposures#mochi      1795894740        changes: the agent's exposes and removals of a minute
+
 The friend's PROFILE has exposures_checked_at: when somebody was last permitted to look.
 
 A claim is not deleted with its exposure: until expires_at, nobody else may have the name, because
@@ -15,11 +17,13 @@ expiry: it proves that what is left of the exposure may be deleted, whoever has 
 until a reconcile run has seen record and route gone.
 """
 
+import math
 from typing import Final
 
-from chalicelib.domain.errors import Conflict, Fault
+from chalicelib.domain.errors import Conflict, Fault, TooManyRequests
 from chalicelib.domain.exposures import exposure_elsewhere, exposure_not_found
 from chalicelib.domain.model import Exposure, Friend, Lease, Phase
+from chalicelib.gateways.cloudflare_budget import WINDOW_SECONDS
 from chalicelib.gateways.damage import EXPOSURE_PREFIX
 from chalicelib.gateways.dynamodb import (
     ALL_CLAIMS,
@@ -40,6 +44,10 @@ _IS_OURS: Final = "uid = :uid AND exposure = :exposure"
 _BUSY_SECONDS: Final = 5
 REMOVED_PREFIX: Final = "REMOVED#"
 _CHECKS_EVERY_SECONDS: Final = 30
+_COUNTER_PREFIX: Final = "COUNTER#exposures#"
+# Each takes up to four of the 140 requests a minute that all agents' changes may send.
+_MOST_CHANGES: Final = 20
+_COUNT_KEPT_SECONDS: Final = 3600
 
 
 class DynamoExposureStore:
@@ -176,6 +184,27 @@ class DynamoExposureStore:
             self._table.update(self._unlock(exposure, owner))
         except ConditionFailed:
             return
+
+    def count_change(self, agent_id: str, now: float) -> None:
+        """See ExposureStore."""
+        start = int(now) // WINDOW_SECONDS * WINDOW_SECONDS
+        count = self._table.update_action(
+            f"{_COUNTER_PREFIX}{agent_id}",
+            str(start),
+            when="attribute_not_exists(changes) OR changes < :most",
+            values={":most": _MOST_CHANGES, ":none": 0, ":one": 1},
+            sets={"expires_at": start + _COUNT_KEPT_SECONDS},
+            also="changes = if_not_exists(changes, :none) + :one",
+        )
+        try:
+            self._table.update(count)
+        except ConditionFailed as error:
+            wait = math.ceil(start + WINDOW_SECONDS - now)
+            msg = (
+                f"One agent exposes and removes {_MOST_CHANGES} times a minute at most. "
+                f"Send this again in {wait} s."
+            )
+            raise TooManyRequests(msg, retry_after_seconds=wait) from error
 
     def begin_checks(self, friend: Friend, now: float) -> bool:
         """See ExposureStore."""

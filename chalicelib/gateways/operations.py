@@ -250,14 +250,14 @@ class DynamoOperationStore:
             return False
         return True
 
-    def postpone(self, operation: Operation, owner: str) -> None:
+    def postpone(self, operation: Operation, owner: str, *, attempts: int) -> None:
         """See OperationStore."""
         postpone = self._table.update_action(
             _pk(operation.friend_id),
             operation.id,
             when=_IS_OURS,
             values={":owner": owner},
-            sets={"attempts": 1},
+            sets={"attempts": attempts},
         )
         try:
             self._table.update(postpone)

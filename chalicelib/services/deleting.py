@@ -31,22 +31,29 @@ def find_target(cluster: Cluster, friend: Friend, ref: ObjectRef) -> JsonObject:
     return found
 
 
-def delete_target(cluster: Cluster, friend: Friend, operation: Operation) -> JsonObject:
-    """Delete the operation's target, and what that owns, and return the result. Safe to repeat.
+def pin_target(cluster: Cluster, friend: Friend, operation: Operation) -> JsonObject | None:
+    """Return the operation's target with its uid; None where an earlier runner may have deleted it.
 
-    What is gone is deleted where it was seen when the operation was accepted, or where an earlier
-    runner has begun (attempts counts this one too) and may have done it. Else there was nothing to
-    delete: raises NotFound. Raises Conflict where the namespace is not the friend's.
+    attempts counts this runner too. Raises NotFound where there was nothing to delete, and Conflict
+    where the namespace is not the friend's.
     """
     (manifest,) = operation.manifests
-    ref = ref_of(manifest)
+    if "uid" in manifest["metadata"]:
+        return manifest
     try:
-        is_known = "uid" in manifest["metadata"]
-        seen = manifest if is_known else find_target(cluster, friend, ref)
-        cluster.delete(ref, seen=seen)
+        return find_target(cluster, friend, ref_of(manifest))
     except NotFound:
         if operation.attempts <= 1:
             raise
+    return None
+
+
+def delete_target(cluster: Cluster, operation: Operation, target: JsonObject | None) -> JsonObject:
+    """Delete the target, and what that owns, and return the result. Safe to repeat."""
+    (manifest,) = operation.manifests
+    ref = ref_of(manifest)
+    if target is not None:
+        cluster.delete(ref, seen=target)
     return _deleted(ref)
 
 

@@ -24,7 +24,7 @@ from chalicelib.services.applying import (
     build_failure,
     observe,
 )
-from chalicelib.services.deleting import delete_target
+from chalicelib.services.deleting import delete_target, pin_target
 from chalicelib.services.leases import Term, new_term
 
 _RENEW_BELOW_SECONDS: Final = 30
@@ -83,10 +83,14 @@ class Turn:
 
 @dataclass(frozen=True)
 class Executed:
-    """An operation as far as it went, and why the cluster kept it from going on, if that did."""
+    """An operation as far as it went, and why the cluster kept it from going on, if that did.
+
+    has_sent tells whether anything was sent that may change the cluster.
+    """
 
     operation: Operation
     error: ApiError | None = None
+    has_sent: bool = True
 
     @property
     def is_complete(self) -> bool:
@@ -117,7 +121,7 @@ class Executor:
         next_cluster = partial(self._next_cluster, turn)
         try:
             if operation.type is OperationType.DELETE_OBJECT:
-                return self.judge(operation, [_delete(turn.friend, operation, next_cluster)])
+                return self._delete(operation, turn.friend, next_cluster)
             sending = Sending(
                 turn.friend,
                 operation.manifests,
@@ -132,6 +136,26 @@ class Executor:
         except ApiError as error:
             return Executed(self.refuse(operation, error))
         return self.judge(operation, found)
+
+    def _delete(
+        self, operation: Operation, friend: Friend, next_cluster: Callable[[], Cluster | None]
+    ) -> Executed:
+        """Delete the operation's target; where the cluster answers and does not, it has failed."""
+        cluster = next_cluster()
+        if cluster is None:
+            return self.judge(operation, [None])
+        try:
+            target = pin_target(cluster, friend, operation)
+        except PASSING as error:
+            return Executed(operation, error, has_sent=False)
+        try:
+            return self.judge(operation, [delete_target(cluster, operation, target)])
+        except OutOfTime as error:
+            return Executed(operation, error)
+        except PASSING as error:
+            if not answers(friend, next_cluster):
+                return Executed(operation, error)
+            return self.judge(operation, [build_failure(ref_of(operation.manifests[0]), error)])
 
     def _next_cluster(self, turn: Turn) -> Cluster | None:
         if not turn.has_time:
@@ -181,23 +205,6 @@ def _observe(
     if cluster is None:
         return {}
     return observe(cluster, turn.friend, operation.manifests, closely=turn.looks_closely)
-
-
-def _delete(
-    friend: Friend, operation: Operation, next_cluster: Callable[[], Cluster | None]
-) -> Found:
-    """Delete the operation's target; where the cluster answers and does not, it has failed."""
-    cluster = next_cluster()
-    if cluster is None:
-        return None
-    try:
-        return delete_target(cluster, friend, operation)
-    except OutOfTime as error:
-        return error
-    except PASSING as error:
-        if not answers(friend, next_cluster):
-            return error
-        return build_failure(ref_of(operation.manifests[0]), error)
 
 
 def _nothing_kept(_position: int, _result: JsonObject) -> None:

@@ -84,8 +84,11 @@ class Exposures:
         """Put a service on the web under the friend's own name. Safe to repeat.
 
         Raises NotFound for a service or port that is not there, and Conflict for a name that is
-        another friend's, a record that is not ours, or while another request is at work on it.
+        another friend's, a record that is not ours, or while another request is at work on it, and
+        TooManyRequests for an agent that exposes or removes too often.
         """
+        if not dry_run:
+            self._count_change(principal)
         attempt = partial(self._expose_once, principal, friend_id, wanted, deadline, dry_run)
         return retry_stale(attempt)
 
@@ -101,6 +104,7 @@ class Exposures:
             self.publisher.domain_of(exposure)
             self.store.require_claimable(exposure, self.now().timestamp())
             return
+        self._count_change(principal)
         self.publisher.take_down(record.friend, exposure, deadline)
 
     def list_all(
@@ -119,6 +123,11 @@ class Exposures:
         checked = self._look(record, deadline)
         side_by_side([partial(self.store.record_checks, each) for each in checked])
         return checked
+
+    def _count_change(self, principal: Principal) -> None:
+        """Leave room in Cloudflare's budget for the other agents. Raises TooManyRequests."""
+        if principal.agent_id is not None:
+            self.store.count_change(principal.agent_id, self.now().timestamp())
 
     def _expose_once(
         self,

@@ -173,7 +173,8 @@ class Worker:
             self.store.release(turn.friend, turn.owner)
             raise OutOfTurn
         # The lease is left to run out: until then, nobody troubles the cluster again.
-        self.store.postpone(operation, turn.owner)
+        attempts = int(operation.attempts > 1 or executed.has_sent)
+        self.store.postpone(operation, turn.owner, attempts=attempts)
         raise LineWaits(executed.error.code) from executed.error
 
     def _give_up(self, operation: Operation, error: ApiError) -> Operation:

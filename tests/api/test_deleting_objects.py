@@ -248,7 +248,6 @@ def test_a_deletion_of_nothing_fails_when_its_turn_comes(api: Api, invocations: 
     assert operation["progress"] == {"done": 0, "total": 1}
 
 
-@pytest.mark.xfail(strict=True, reason="A line that has waited counts as an earlier try.")
 def test_a_deletion_of_nothing_fails_after_the_line_has_waited_too(
     api: Api, kube: ClusterDouble, clock: Clock, invocations: list[Any]
 ) -> None:

@@ -1,5 +1,6 @@
 """What the product's service account must not be able to do: one denial for each absence."""
 
+import json
 from typing import Any
 
 import pytest
@@ -47,7 +48,15 @@ def create_cluster_binding() -> Any:
     return binding | {"kind": "ClusterRoleBinding"}
 
 
-def create_route(match: str = "Host(`app-x.friends.example`)", **spec: Any) -> Any:
+# In a body, this stands for the friend's id.
+FRIEND = "FRIEND"
+
+
+def of_friend(body: Any, friend_id: str) -> Any:
+    return json.loads(json.dumps(body).replace(FRIEND, friend_id))
+
+
+def create_route(match: str = "Host(`app-FRIEND.friends.example`)", **spec: Any) -> Any:
     service = {"kind": "Service", "name": "web", "port": 80}
     rule = {"kind": "Rule", "match": match, "services": [service]}
     spec = {"entryPoints": ["web", "websecure"], "routes": [rule], **spec}
@@ -176,15 +185,18 @@ ROUTES = "/apis/traefik.io/v1alpha1/namespaces/{ours}/ingressroutes"
 DENIED_ROUTES: dict[str, Any] = {
     "a host of nobody's": create_route("Host(`bank.example`)"),
     "a host that only ends alike": create_route("Host(`appfriends.example`)"),
-    "a host two levels below": create_route("Host(`a.b.friends.example`)"),
+    "a host two levels below": create_route("Host(`a.app-FRIEND.friends.example`)"),
+    "another friend's host": create_route("Host(`app-bob.friends.example`)"),
+    "a host of the platform's": create_route("Host(`grafana.friends.example`)"),
+    "a host that is the friend's id alone": create_route("Host(`FRIEND.friends.example`)"),
     "the domain itself": create_route("Host(`friends.example`)"),
     "every host": create_route("PathPrefix(`/`)"),
     "every host like it": create_route("HostRegexp(`.*.friends.example`)"),
-    "one of two hosts": create_route("Host(`bank.example`) || Host(`app-x.friends.example`)"),
-    "two hosts in one rule": create_route("Host(`bank.example`, `app-x.friends.example`)"),
-    "no host but the one": create_route("!Host(`app-x.friends.example`)"),
-    "a host and a path": create_route("Host(`app-x.friends.example`) && PathPrefix(`/`)"),
-    "a host with a line after it": create_route("Host(`app-x.friends.example`)\n"),
+    "one of two hosts": create_route("Host(`bank.example`) || Host(`app-FRIEND.friends.example`)"),
+    "two hosts in one rule": create_route("Host(`bank.example`, `app-FRIEND.friends.example`)"),
+    "no host but the one": create_route("!Host(`app-FRIEND.friends.example`)"),
+    "a host and a path": create_route("Host(`app-FRIEND.friends.example`) && PathPrefix(`/`)"),
+    "a host with a line after it": create_route("Host(`app-FRIEND.friends.example`)\n"),
     "a Service of another namespace": create_route_to(namespace="kube-system"),
     "a TraefikService": create_route_to(kind="TraefikService"),
     "Traefik's own console": create_route_to(name="api@internal"),
@@ -198,7 +210,7 @@ DENIED_ROUTES: dict[str, Any] = {
 }
 PERMITTED_ROUTES: dict[str, Any] = {
     "a host below the first domain": create_route(),
-    "a host below another domain": create_route("Host(`app-x.apps.example.org`)"),
+    "a host below another domain": create_route("Host(`app-FRIEND.apps.example.org`)"),
 }
 # Denied by the policies alone: the roles permit it.
 DENIED_BY_POLICY: dict[str, Refused] = {
@@ -258,7 +270,9 @@ def test_the_policies_deny_what_the_roles_permit(
     method, path, body = DENIED_BY_POLICY[what]
     url = path.format(ours=f"friend-{friend_id}")
     content_type = "application/merge-patch+json" if method == "PATCH" else ""
-    status, answer = controller.call(method, f"{url}?dryRun=All", body, content_type)
+    status, answer = controller.call(
+        method, f"{url}?dryRun=All", of_friend(body, friend_id), content_type
+    )
     assert (status, "ValidatingAdmissionPolicy 'friend-api-" in answer["message"]) == (422, True), (
         answer
     )
@@ -271,7 +285,7 @@ def test_a_route_of_an_exposure_is_permitted(
 ) -> None:
     api.register_friend(friend_id)
     url = ROUTES.format(ours=f"friend-{friend_id}")
-    status, answer = controller.call("POST", url, PERMITTED_ROUTES[what])
+    status, answer = controller.call("POST", url, of_friend(PERMITTED_ROUTES[what], friend_id))
     assert status == 201, answer
     change = {"spec": {"routes": DENIED_ROUTES["a host of nobody's"]["spec"]["routes"]}}
     status, answer = controller.call("PATCH", f"{url}/x", change, "application/merge-patch+json")
@@ -285,13 +299,14 @@ def test_no_route_is_written_where_the_domains_are_not_told(
 ) -> None:
     api.register_friend(friend_id)
     url = ROUTES.format(ours=f"friend-{friend_id}")
+    route = of_friend(create_route(), friend_id)
     told = admin.get(DOMAINS)["data"]["domains"].split(",")
     admin.delete(DOMAINS)
     try:
-        wait_until(lambda: controller.call("POST", f"{url}?dryRun=All", create_route())[0] != 201)
+        wait_until(lambda: controller.call("POST", f"{url}?dryRun=All", route)[0] != 201)
     finally:
         admin.apply(route_domains.build_config_map(told))
-    wait_until(lambda: controller.call("POST", f"{url}?dryRun=All", create_route())[0] == 201)
+    wait_until(lambda: controller.call("POST", f"{url}?dryRun=All", route)[0] == 201)
 
 
 def test_the_controller_reads_which_domains_are_told_and_no_other_configmap(
