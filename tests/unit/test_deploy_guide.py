@@ -39,8 +39,15 @@ STEPS = {
     ],
     "the region": ["export AWS_DEFAULT_REGION="],
     "the quota": ["get-account-settings", "request-service-quota-increase", "WorkerConcurrency=0"],
+    "EKS: kubectl's access": ["eks create-access-entry", "AmazonEKSClusterAdminPolicy"],
+    "EKS: Traefik without an address": [
+        "helm repo update traefik",
+        "--set service.spec.type=ClusterIP",
+    ],
     "EKS: network policies": [
         '{"enableNetworkPolicy": "true"}',
+        "wait addon-active",
+        "grep -e --enable-network-policy=true",
         "NETWORK_POLICY_ENFORCING_MODE=strict",
         "standard mode",
     ],
@@ -59,6 +66,7 @@ STEPS = {
     "k3s: Traefik": ["INGRESS=kube-system", '"INGRESS_NAMESPACE": "kube-system"'],
     "k3s: process ids": ["kubelet-arg: [pod-max-pids=1024]"],
     "k3s: metadata": ["iptables -I FORWARD -d 169.254.0.0/16 -j DROP"],
+    "the cluster's DNS": ["DNS from pods in `kube-system`", "Not NodeLocal DNSCache"],
     "nodes' public addresses": ['"CLUSTER_CIDRS": "', "kubectl get nodes -o wide"],
     "Traefik: the install line": [
         "helm repo add traefik https://traefik.github.io/charts",
@@ -132,6 +140,7 @@ IN_ORDER = [
 ]
 # Names of other projects, which nothing of ours reads.
 NAMES_OF_OTHERS = {
+    "API_AND_CONFIG_MAP",
     "AWS_PROFILE",
     "NETWORK_POLICY_ENFORCING_MODE",
 }
