@@ -49,12 +49,14 @@ def too_many_friends(of: str, most: int) -> Conflict:
     """Return the refusal of one friend more than there may be."""
     if of == ALL_OF_THEM:
         msg = (
-            f"There are {most} friends, as many as this deployment takes. Delete one, or ask an "
+            f"There are {most} friends, as many as this deployment takes; those that are being "
+            "deleted count until GET /api/friends/<id> answers 404. Delete one, or ask an "
             "admin to raise FRIENDS_MOST."
         )
     else:
         msg = (
-            f"This agent has registered {most} friends, as many as it may. Delete one of them, or "
+            f"This agent has registered {most} friends, as many as it may; those that are being "
+            "deleted count until GET /api/friends/<id> answers 404. Delete one of them, or "
             "ask an admin to register this friend or to raise FRIENDS_PER_AGENT."
         )
     return Conflict(msg, code="too_many_friends")

@@ -198,6 +198,12 @@ def _invalid(status: dict[str, Any]) -> Refused:
             f"{IN_PLACE}: it ends old pods first, too. After that, Recreate is taken as well."
         )
         return Refused(msg, code="cluster_refused")
+    if "spec.selector (FieldValueInvalid)" in faults:
+        msg = (
+            "spec.selector cannot change in an object that exists. Send the selector that it has, "
+            "give it another name, or delete it first."
+        )
+        return Refused(msg, code="cluster_refused")
     msg = (
         f"The cluster refuses this object because of {_listed(faults)}. Correct that; what cannot "
         "change in an existing object can in one with another name."

@@ -204,7 +204,7 @@ class DynamoExposureStore:
                 f"One agent exposes and removes {_MOST_CHANGES} times a minute at most. "
                 f"Send this again in {wait} s."
             )
-            raise TooManyRequests(msg, retry_after_seconds=wait) from error
+            raise TooManyRequests(msg, code="throttled", retry_after_seconds=wait) from error
 
     def begin_checks(self, friend: Friend, now: float) -> bool:
         """See ExposureStore."""

@@ -151,13 +151,11 @@ class Operations:
         record = self.access.load(principal, wanted.friend_id)
         require_staying(record.friend)
         operation = self._build_deletion_of(record, wanted, principal.name, None)
-        cluster = self.clusters.open(record.friend.cluster, deadline)
-        try:
-            results = (rehearse_deletion(cluster, record.friend, operation),)
-        except NotFound:
-            if record.queue.is_drained:
-                raise
+        if not record.queue.is_drained:
+            # What is before it decides whether there is something to delete.
             return operation
+        cluster = self.clusters.open(record.friend.cluster, deadline)
+        results = (rehearse_deletion(cluster, record.friend, operation),)
         return self.executor.judge(operation, results, dry_run=True).operation
 
     def delete(self, principal: Principal, friend_id: str, *, dry_run: bool) -> Operation:

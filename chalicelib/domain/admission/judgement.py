@@ -66,9 +66,9 @@ def _refusal(report: Report, manifests: Sequence[tuple[str, object]]) -> Manifes
     faults = report.faults
     count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
     shown = f", of which details tells {MOST_FAULTS}" if len(faults) > MOST_FAULTS else ""
-    message = (
-        f"The request has {count}{shown}: apply the fixes in details, or correct them, and send it"
-        " again. Nothing was applied."
-    )
+    way = "correct what details names"
+    if any(each.fix for each in faults):
+        way = "apply the fixes in details, or correct them,"
+    message = f"The request has {count}{shown}: {way} and send it again. Nothing was applied."
     results = results_of(manifests, faults)
     return ManifestsRefused(message, faults=faults[:MOST_FAULTS], results=results)

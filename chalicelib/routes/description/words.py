@@ -77,7 +77,8 @@ ERRORS: Final = {
     401: "No valid token. This comes before any other error.",
     403: "Not for this agent.",
     404: "What the request names is not there.",
-    409: "Taken, not ours, or on its way out. With Retry-After, it may work in a moment.",
+    409: "Taken, not ours, not there yet, on its way out, or one too many. With Retry-After, it "
+    "may work in a moment.",
     412: "The friend does not have an ETag of If-Match any more.",
     413: "The body is over 256 KiB.",
     415: "The body is not plain JSON, in UTF-8.",
