@@ -56,7 +56,7 @@ STEPS = {
     "EKS: tokens of a day": [
         "after 24 hours",
         "kubernetes.io/service-account-token",
-        "The risk: it never ends by itself",
+        "The risk: it never expires",
         "**on a schedule**",
         "CredentialDays=0",
     ],
@@ -95,7 +95,7 @@ STEPS = {
         'service: "http_status:404"',
         "catch-all",
     ],
-    "the SSL/TLS mode": ["Full (strict)", "| Full. ", "Not Flexible"],
+    "the SSL/TLS mode": ["Full (strict)", "| Full. ", "Do not use Flexible"],
     "certificates below the first level": [
         "one level below the zone",
         "Advanced Certificate Manager",
