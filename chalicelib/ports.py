@@ -181,9 +181,9 @@ class OperationStore(Protocol):
         """
 
     def claim_check(self, operation: Operation, at: str, before: str) -> Operation | None:
-        """Take the right to judge a waiting operation's rollouts now; return it as it is.
+        """Take the right to check a waiting operation's rollouts now; return it as it is.
 
-        Returns None when it is over, or was judged after before. One call.
+        Returns None when it is over, or was checked after before. One call.
         """
 
     def record_check(self, friend: Friend, operation: Operation) -> bool:
@@ -197,9 +197,9 @@ class OperationStore(Protocol):
         """Count an operation no longer as unfinished: it is over, or gone. Safe to repeat."""
 
     def claim_dispatch(self, friend: Friend, at: str, before: str, now: float) -> bool:
-        """Take the right to have a line run again that nobody runs, and tell whether it was free.
+        """Take the right to start the friend's queue again, and tell whether it was free.
 
-        It is not while somebody has the lease, nothing is pending, or after a claim later than
+        It is not free while a runner has the lease, nothing is pending, or after a claim later than
         before. One call.
         """
 
@@ -258,7 +258,7 @@ class ExposureStore(Protocol):
     def begin_checks(self, friend: Friend, now: float) -> bool:
         """Tell whether the friend's exposures may be looked at now: once in 30 s.
 
-        Not safe to repeat: who has been told yes looks.
+        Not safe to repeat: only the caller that got True runs the checks.
         """
 
     def record_checks(self, exposure: Exposure) -> None:
@@ -366,7 +366,7 @@ class KindMissing(UpstreamFailed):
         """Name the kind, and what an admin has to do."""
         super().__init__(
             f"The cluster does not serve {kind.plural} of {kind.api_version}. Ask an admin to "
-            "install what defines them."
+            "install the custom resource definition."
         )
 
 
@@ -381,9 +381,9 @@ class RecordTaken(Exception):
 class Dns(Protocol):
     """The DNS zones of the configured domains.
 
-    Requests are counted against one budget, of which who looks may use less than who works: which
-    share is used, bootstrap says. What is written under another name than was asked for, because
-    the zone is another's, is deleted again, and raises WrongZone (dns_misconfigured).
+    Requests are counted against one budget, of which reads may use less than writes; bootstrap
+    says which share. A record that Cloudflare writes under another name than was asked for, because
+    the zone is another one, is deleted again, and the call raises WrongZone (dns_misconfigured).
 
     Calls that fail for a reason that may pass are repeated with backoff while the deadline allows.
     Raises UpstreamFailed with code dns_auth, dns_zone_unknown, dns_misconfigured or dns_failed, and
@@ -495,7 +495,7 @@ class StoredProfile:
 
 
 class ProfileFate(StrEnum):
-    """What became of a listed profile.json that nobody recorded wants."""
+    """What became of a listed profile.json that no recorded friend needs."""
 
     DELETED = "deleted"
     GONE = "gone"

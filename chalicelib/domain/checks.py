@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # A cold start does not load what only mypy and the descripti
 
 LINKS: Final = get_args(Link)
 _NOT_CHECKED: Final = (
-    "Nobody has looked yet. GET /api/friends/<id>/namespace/expose?check=true does."
+    "Not checked yet. GET /api/friends/<id>/namespace/expose?check=true checks it."
 )
 
 
@@ -62,9 +62,9 @@ def present_exposure(exposure: Exposure) -> "shown.Exposure":
 
 
 def present_checked(exposure: Exposure) -> "shown.CheckedExposure":
-    """Return an exposure, and whether it worked when somebody looked last.
+    """Return an exposure with its last recorded checks.
 
-    Before that, no link is said to be in order.
+    Before the first check, no link is said to be in order.
     """
     checks = exposure.checks or tuple(Check(name, ok=False, message=_NOT_CHECKED) for name in LINKS)
     return {

@@ -127,8 +127,8 @@ def orphans_unproved(what: str, names: Sequence[str], friend_ids: Collection[str
     more = len(names) - _MOST_NAMED
     named += f" and {more} more" if more > 0 else ""
     sentence = (
-        f"{len(names)} {what} are of no recorded friend or exposure, and this table does not prove "
-        f"that they were deleted, so they stay: {named}. "
+        f"{len(names)} {what} belong to no recorded friend or exposure, and this table does not "
+        f"prove that their owners were deleted, so they stay: {named}. "
         "See docs/operations.md, Orphans without evidence."
     )
     only = next(iter(friend_ids)) if len(friend_ids) == 1 else None

@@ -40,7 +40,7 @@ class Ok(TypedDict):
 
 
 class Health(Ok):
-    """It is awake."""
+    """The API is up."""
 
     status: Literal["healthy"]
     timestamp: Time
@@ -125,7 +125,7 @@ class Check(TypedDict):
 
 
 class CheckedExposure(Exposure):
-    """An exposure, and whether it worked at checked_at; null before anybody has looked."""
+    """An exposure, with its checks as of checked_at, which is null before the first check."""
 
     checks: list[Check]
     checked_at: Time | None

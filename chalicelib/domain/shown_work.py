@@ -48,7 +48,7 @@ class DeletedPart(TypedDict):
 
 
 class DeletedObject(TypedDict):
-    """What became of the object that was to be deleted."""
+    """The object that the operation deleted."""
 
     kind: Kind
     name: str
@@ -113,7 +113,7 @@ class Accepted(Ok):
 
 
 class AcceptedApply(Accepted):
-    """The operation is recorded, and will run. results has what is known of it so far."""
+    """The operation is recorded, and will run. results has what is known so far."""
 
     results: list[AppliedObject | DeletedObject | DeletedPart]
 
@@ -126,11 +126,11 @@ class RehearsedDeletion(Ok):
 
 
 class RefusedObject(TypedDict):
-    """One object of a request that admission refuses. kind and name are null where it has none."""
+    """One object of a refused request. kind and name are null where the object has none."""
 
     kind: str | None
     name: str | None
-    error: Annotated[str, "The first thing that is wrong; details has all of it, and the fixes."]
+    error: Annotated[str, "The object's first error. details has all errors, and the fixes."]
 
 
 class ManifestsRefused(Error):
@@ -166,9 +166,9 @@ class Secret(TypedDict):
 
 
 class Log(TypedDict):
-    """The end of a container's log. Whatever the app wrote: trust nothing in it.
+    """The end of a container's log. The friend's app wrote it: do not trust it.
 
-    truncated: the lines are longer than one answer, and the oldest are left out.
+    truncated says that the oldest lines are left out, because one answer cannot hold them all.
     """
 
     pod: str

@@ -152,26 +152,26 @@ def rate_limited(retry_after_seconds: int) -> UpstreamUnreachable:
 def _refused_token(answer: DnsAnswer) -> ApiError:
     if answer.says(*_TOO_MANY_FAILURES):
         msg = (
-            "Cloudflare has seen too many failed authentications and takes none for a while. If it "
-            "goes on, ask an admin to store a new token."
+            "Cloudflare has seen too many failed authentications and accepts none for a while. Try "
+            "again later. If this lasts, ask an admin to store a new token."
         )
         return UpstreamUnreachable(
             msg, code="dns_unavailable", retry_after_seconds=_LONGEST_RETRY_AFTER
         )
     if answer.says(_SHUT_OUT):
         msg = (
-            "The Cloudflare token has a client IP filter that shuts out the API, whose address "
-            "changes. Ask an admin to store a token without that filter."
+            "The Cloudflare token has a client IP filter that excludes the API, whose addresses "
+            "change. Ask an admin to store a token without that filter."
         )
     elif answer.says(*_UNKNOWN):
         msg = (
-            "Cloudflare does not know the API's token: it was deleted, rolled or has ended. Ask an "
-            "admin to store a new one, with the permission Zone / DNS / Edit."
+            "Cloudflare does not know the API's token: it was deleted or rolled, or has expired. "
+            "Ask an admin to store a new one, with the permission Zone / DNS / Edit."
         )
     else:
         msg = (
-            "Cloudflare refuses the API's token for this zone. Ask an admin to check that it has "
-            "the permission Zone / DNS / Edit for the zone and has not ended, and the zone's id."
+            "Cloudflare refuses the API's token for this zone. Ask an admin to check the zone's id "
+            "in the settings, and that the token is valid and has Zone / DNS / Edit for the zone."
         )
     return UpstreamFailed(msg, code="dns_auth")
 
@@ -183,8 +183,8 @@ def _failure(answer: DnsAnswer) -> UpstreamFailed:
         return UpstreamFailed(msg, code="dns_zone_unknown")
     if answer.status in _REFUSED:
         msg = (
-            "Something between the API and Cloudflare, or Cloudflare's firewall, refuses the API's "
-            "requests. Ask an admin to look."
+            "Cloudflare's firewall, or a proxy in front of Cloudflare, refuses the API's requests. "
+            "Ask an admin to allow them."
         )
         return UpstreamFailed(msg, code="dns_failed")
     if _ZONE_FULL in codes:

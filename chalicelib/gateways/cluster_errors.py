@@ -143,7 +143,7 @@ def cluster_error(answer: ClusterAnswer, *, is_read: bool) -> ApiError:
 def not_an_api_server(status: int) -> UpstreamFailed:
     """Return the error for an answer that is not the API server's own."""
     msg = (
-        f"A proxy or firewall before the cluster answers ({status}), not its API server. Ask an "
+        f"A proxy or firewall answered ({status}) in place of the cluster's API server. Ask an "
         "admin to let the API through, or to store a kubeconfig with the API server's own address."
     )
     return UpstreamFailed(msg, code="cluster_misconfigured")
@@ -152,8 +152,8 @@ def not_an_api_server(status: int) -> UpstreamFailed:
 def credential_ended(ended_at: datetime) -> UpstreamFailed:
     """Return the error for a token whose own date says why it is refused."""
     msg = (
-        f"The API's token for the cluster ended at {ended_at:%Y-%m-%d %H:%M} UTC. Ask an admin to "
-        "store a kubeconfig with a new one."
+        f"The API's token for the cluster expired at {ended_at:%Y-%m-%d %H:%M} UTC. Ask an admin "
+        "to store a kubeconfig with a new one."
     )
     return UpstreamFailed(msg, code="cluster_auth")
 
@@ -195,7 +195,7 @@ def _invalid(status: dict[str, Any]) -> Refused:
     if faults == [_DEFAULTED_BOUNDS]:
         msg = (
             "A Deployment that runs with RollingUpdate cannot be given Recreate in one step. Use "
-            f"{IN_PLACE}: it ends old pods first, too. After that, Recreate is taken as well."
+            f"{IN_PLACE}: it ends old pods first, too. After that, Recreate is accepted as well."
         )
         return Refused(msg, code="cluster_refused")
     if "spec.selector (FieldValueInvalid)" in faults:
@@ -222,11 +222,11 @@ def _forbidden(status: dict[str, Any]) -> ApiError:
 
 
 def _refused_by_policy(status: dict[str, Any]) -> Refused:
-    msg = "A policy of the cluster refuses this object. Ask an admin which."
+    msg = "A policy of the cluster refuses this object. Ask an admin which policy, and why."
     if _OWN_ROUTES in str(status.get("message")):
         msg = (
-            "The cluster was not told that friends may be exposed on this domain. Ask an admin to "
-            "run make route-domains (docs/deploy.md)."
+            "The cluster does not allow exposures on this domain yet. Ask an admin to run "
+            "make route-domains (docs/deploy.md)."
         )
     return Refused(msg, code="cluster_policy")
 

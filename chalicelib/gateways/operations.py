@@ -53,8 +53,8 @@ TOMBSTONE: Final = "FRIEND"
 _PREFIX: Final = "OPERATIONS#"
 _MANIFESTS_PREFIX: Final = "MANIFESTS#"
 _UNREADABLE: Final = (
-    "What is recorded of this operation cannot be read, so it was given up. Send again what it "
-    "was to do."
+    "The record of this operation cannot be read, so the operation has failed. Send the request "
+    "again."
 )
 # DynamoDB takes 100 in one transaction.
 _MOST_AT_ONCE: Final = 100

@@ -37,17 +37,17 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 _VERIFY_FLAGS: Final = VERIFY_X509_TRUSTED_FIRST | VERIFY_X509_PARTIAL_CHAIN
 # OpenSSL's codes. Source: openssl-verification-options(1), x509_vfy.h.
 _OTHER_NAME: Final = (
-    "is for other names than the server's. Ask an admin to have it name the server's address (k3s: "
-    "--tls-san), or to store a kubeconfig with an address that it names."
+    "does not name the server's address. Ask an admin to add that address to the certificate (k3s: "
+    "--tls-san), or to store a kubeconfig with an address that the certificate names."
 )
 _UNKNOWN_AUTHORITY: Final = (
-    "is by an authority that its kubeconfig does not name. Ask an admin to store a kubeconfig with "
-    "that authority's certificate."
+    "is signed by an authority that is not in the kubeconfig. Ask an admin to store a kubeconfig "
+    "with that authority's certificate."
 )
 _CERTIFICATE_FAULTS: Final = {
-    9: "is not valid yet. Ask an admin to look at its dates, and at the clock of the server.",
-    10: "has expired, or its authority's has. Ask an admin to renew it.",
-    18: "is self-signed, and not the one in its kubeconfig. Ask an admin to store that one.",
+    9: "is not valid yet. Ask an admin to check its dates, and the clock of the server.",
+    10: "has expired, or its authority's has. Ask an admin to renew the one that expired.",
+    18: "is self-signed, and not in the kubeconfig. Ask an admin to store a kubeconfig with it.",
     19: _UNKNOWN_AUTHORITY,
     20: _UNKNOWN_AUTHORITY,
     21: _UNKNOWN_AUTHORITY,
@@ -55,7 +55,7 @@ _CERTIFICATE_FAULTS: Final = {
     64: _OTHER_NAME,
 }
 _OTHER_CERTIFICATE_FAULT: Final = (
-    "does not pass verification. Ask an admin to look at it: openssl s_client shows why."
+    "does not pass verification. Ask an admin to check it: openssl s_client shows why."
 )
 
 

@@ -103,7 +103,7 @@ IF_NONE_MATCH: Final = Parameter[frozenset[str]](
     "If-None-Match",
     Place.HEADER,
     Rule(lambda _: None, {"type": "string"}),
-    "The ETag of the answer that the caller has: 304 while it still stands.",
+    "The ETag of the answer that the caller has: 304 while that is current.",
     _tags_in,
     frozenset(),
     joined=True,

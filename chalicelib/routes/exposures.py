@@ -16,8 +16,8 @@ if TYPE_CHECKING:  # A cold start does not load what only mypy and the descripti
 NAME: Final = path_text("name", EXPOSURE_NAME, "The exposure's name.")
 CHECK: Final = flag(
     "check",
-    "Look now whether each works, at most every 30 seconds for a friend; otherwise the answer says "
-    "what was seen last.",
+    "Check each exposure now, at most once in 30 seconds for a friend; otherwise the answer has "
+    "the last recorded checks.",
 )
 
 

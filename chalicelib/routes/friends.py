@@ -84,7 +84,7 @@ def update_friend(services: Services, request: Request) -> Answer:
 
 
 def list_friendships(services: Services, request: Request) -> Answer:
-    """GET /api/friends/{id}/agents: list what agents are to a friend."""
+    """GET /api/friends/{id}/agents: list a friend's agents."""
     record = services.access.load(request.principal, request.get(FRIEND_ID))
     return Answer([present_friendship(each) for each in record.friendships])
 

@@ -54,14 +54,15 @@ WAIT: Final = Parameter[bool](
         lambda text: None if text == _READY else "must be ready, or be left out.",
         {"type": "string", "enum": [_READY]},
     ),
-    "ready: answer 202; the operation is over when rollouts and Jobs are. Read it until then.",
+    "ready: answer 202; the operation ends when its rollouts and Jobs have. Poll it until then.",
     bool,
     default=False,
 )
 HARDEN: Final = flag("harden", "Fill in what the restricted Pod Security Standard requires.")
 FORCE: Final = flag(
     "force",
-    "Take over the fields that others (kubectl, say) hold of objects that this API applied before.",
+    "Take over fields that other managers (such as kubectl) own, of objects that this API applied "
+    "before.",
 )
 LIMIT: Final = whole_number(
     "limit", f"The most operations on the page; {_USUAL_PAGE} if left out.", most=_LARGEST_PAGE
@@ -147,10 +148,10 @@ def delete_friend(services: Services, request: Request) -> Answer:
 
 
 def delete_deployment(services: Services, request: Request) -> Answer:
-    """DELETE .../namespace/deployments/{name}: delete it and its pods, in its turn.
+    """DELETE .../namespace/deployments/{name}: delete it and its pods, as an operation.
 
-    Operations of the friend that were accepted before it run before it. It is 404 at once only
-    where nothing is before it: else its own operation fails with that code.
+    Operations of the friend that were accepted before it run first. If none is unfinished, a
+    missing deployment is 404 at once. Otherwise the deletion's own operation fails with that code.
     """
     return _delete_object(services, request, kinds.DEPLOYMENT, request.get(DEPLOYMENT))
 

@@ -1,6 +1,6 @@
 """What the API says of itself: that it is awake, and what it does, for programs and people.
 
-Anybody may ask, so that the answers are made once and may be kept by whoever passes them on.
+No token is needed, so the answers are made once and any cache on the way may keep them.
 """
 
 import hashlib

@@ -86,7 +86,7 @@ def _children(value: object) -> list[object]:
 
 def _check_text(text: str) -> None:
     # U+FFFD is a character like any other. A gateway that decodes the body may put it where the
-    # client sent bytes that are not UTF-8; who sends such bytes gets them back so.
+    # client sent bytes that are not UTF-8; a client that sends such bytes gets U+FFFD back.
     if "\x00" in text:
         raise _malformed("a string holds a NUL (U+0000)")
     if any("\ud800" <= char <= "\udfff" for char in text):

@@ -72,7 +72,7 @@ class Sending:
                 found[position] = result
             errors = {each: error for each in batch if _is_fault(error := found[each])}
             if errors and (self.dry_run or not answers(self.friend, self.next_cluster)):
-                # Who tries things out hears what keeps the cluster from judging them.
+                # A dry run answers with the error that keeps the cluster from checking the objects.
                 break
             for position, error in errors.items():
                 found[position] = self._fail(position, error)
@@ -128,8 +128,8 @@ class Sending:
 
 def _ours(conflict: FieldConflict) -> FieldConflict:
     msg = (
-        f"{conflict.message} This API applied the object before, and takes these fields over when "
-        "the apply is sent with ?force=true."
+        f"{conflict.message} To take these fields over, send the apply with ?force=true: this API "
+        "applied the object before."
     )
     return FieldConflict(msg)
 
@@ -145,7 +145,7 @@ def _not_ours(conflict: FieldConflict, ref: ObjectRef) -> FieldConflict:
 
 
 def _read_before(cluster: Cluster, applied: Applied) -> JsonObject | None:
-    """Return an object that seems to be changed as the apply found it; None where nobody knows.
+    """Return an object that seems to be changed as the apply found it; None where that is unknown.
 
     What was applied stands, whatever comes of this.
     """

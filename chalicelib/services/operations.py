@@ -1,4 +1,4 @@
-"""Operations: recorded in the friend's line, run at once where that is short; what became of them.
+"""Operations: recorded in the friend's queue, run at once where that is short; what became of them.
 
 accept ──▶ short, and nothing before it: run in the request
        └─▶ else: dispatched to run_operation
@@ -54,7 +54,7 @@ _ENOUGH_SECONDS: Final = 6.0
 _RECORDING_SECONDS: Final = 3.0
 _NEWEST_LOOKED_AT: Final = 50
 _MOST_UNFINISHED: Final = 20
-# A reader has a line run that nobody runs, at most so often: its event may be on its way.
+# A read starts a queue without a runner again, at most so often: its event may be on its way.
 _DISPATCHED_EVERY: Final = timedelta(seconds=10)
 
 _log = logging.getLogger(__name__)
@@ -139,8 +139,8 @@ class Operations:
     ) -> Operation:
         """Accept the deletion of one object as the friend's next operation; run it now if short.
 
-        Raises NotFound, and records nothing, where nothing is before it in the line and there is no
-        such object. Otherwise it is decided when its turn comes. Safe to repeat.
+        Raises NotFound, and records nothing, where nothing is queued before it and there is no such
+        object. Behind other operations, the object is looked up when this one runs. Safe to repeat.
         """
         return retry_stale(partial(self._delete_object_once, principal, wanted, deadline))
 
@@ -173,7 +173,7 @@ class Operations:
     ) -> Operation:
         """Return how one operation stands. Raises NotFound, or Forbidden.
 
-        Who reads it moves it on: its rollouts are judged, and a line that nobody runs is run again.
+        A read moves it on: its rollouts are checked, and a queue without a runner is started again.
         The deletion outlives its friend: an admin, and the agent that asked for it, may see it.
         """
         try:
@@ -202,7 +202,7 @@ class Operations:
         return operation
 
     def _dispatch_again(self, record: FriendRecord, operation: Operation) -> None:
-        """Have the friend's line run again, where nobody runs it and nobody has just done this."""
+        """Start the friend's queue again, if it has no runner and was not just started again."""
         friend, queue, moment = record.friend, record.queue, self.now()
         before = timestamp(moment - _DISPATCHED_EVERY)
         last = max(queue.dispatched_at or "", operation.created_at)
@@ -383,7 +383,7 @@ class Operations:
         return operation
 
     def _hand_over(self, operation: Operation, turn: Turn | None) -> None:
-        """Have the worker go on, once the lease is free: an event that meets a held one ends."""
+        """Dispatch the worker after the lease is released: an event that meets a held one ends."""
         try:
             if turn is not None:
                 self.store.release(turn.friend, turn.owner)
@@ -395,8 +395,8 @@ class Operations:
 def _require_room(queue: Queue) -> None:
     if queue.unfinished_count >= _MOST_UNFINISHED:
         msg = (
-            f"{_MOST_UNFINISHED} operations of this friend are unfinished, those that wait for "
-            "their rollouts included. Try again when some of them are over."
+            f"This friend has {_MOST_UNFINISHED} unfinished operations, including those that wait "
+            "for a rollout. Try again when some of them have finished."
         )
         raise TooManyRequests(msg, retry_after_seconds=10)
 

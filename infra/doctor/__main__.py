@@ -4,7 +4,8 @@
 
 Uses the operator's own AWS credentials, and the secrets as the API reads them; an admin's
 kubeconfig shows what the API's own account may not see. Writes nothing but one DNS record in each
-zone, which it deletes again. Exits 1 where anything fails; what cannot be told here is no failure.
+zone, which it deletes again. Exits 1 where anything fails; what cannot be checked here is no
+failure.
 """
 
 from __future__ import annotations

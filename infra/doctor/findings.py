@@ -19,7 +19,7 @@ class Outcome(Enum):
 class Finding:
     """One thing that was tried. fault says what is wrong, and fix what to do; empty when well.
 
-    What is wrong soon, and what cannot be told here, has both as well and is no failure.
+    What is wrong soon, and what cannot be checked here, has both as well and is no failure.
     """
 
     subject: str
@@ -45,5 +45,5 @@ class Finding:
 
 
 def untold(subject: str, why: str, how: str = "") -> Finding:
-    """Return the finding for what cannot be told here: why, and how to look."""
-    return Finding(subject, f"It cannot be told here: {why}", how, Outcome.UNTOLD)
+    """Return the finding for what cannot be checked here: why, and how to check it."""
+    return Finding(subject, f"It cannot be checked here: {why}", how, Outcome.UNTOLD)

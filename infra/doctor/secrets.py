@@ -39,7 +39,7 @@ _SOON: Final = timedelta(days=7)
 
 def check_secrets(client: SecretsManagerClient, settings: Settings) -> Iterator[Finding]:
     """Yield what became of each secret that the settings name."""
-    missing = "It is missing, so nobody could get in."
+    missing = "It is missing, so no caller could log in."
     yield _check(client, settings.api_tokens_secret, _examine_tokens, missing, _MINT)
     for name in settings.cluster_names:
         secret, fix = f"{settings.kubeconfig_secret_prefix}{name}", _store_kubeconfig(name)

@@ -43,7 +43,7 @@ _PUT_BACK: Final = (
     "the last deployment failed and was put back.",
     f"{_EVENTS}; then deploy again.",
 )
-_UNDER_WAY: Final = ("something is being done to it.", "wait for its end, and try again.")
+_UNDER_WAY: Final = ("a stack operation is in progress.", "wait until it has ended, and try again.")
 _OTHERWISE: Final = ("something failed.", f"{_EVENTS}; then deploy again.")
 
 
@@ -51,7 +51,7 @@ def check_stack(described: Mapping[str, Any], *, is_emulated: bool) -> Iterator[
     """Yield what became of each part of the stack, as it is described.
 
     What one part does not answer keeps none of the others from being tried. An emulator of AWS
-    (MiniStack) does not know all that is asked: what it cannot tell is told so.
+    (MiniStack) does not know all that is asked: what it cannot tell is a skip.
     """
     name, outputs = described["StackName"], outputs_of(described)
     yield _check_status(name, described["StackStatus"])
@@ -91,7 +91,7 @@ def _check_status(name: str, status: str) -> Finding:
 
 
 def _check_python(outputs: Mapping[str, str]) -> Finding:
-    """Tell whether this Python is the deployed one: what is tried here is tried as it does there.
+    """Compare this Python with the deployed one, and say that the checks here hold there.
 
     Of all that is tried, only the verification of certificates differed between versions of Python;
     chalicelib.gateways.tls sets its rules itself, so that they are the same on each.
@@ -140,7 +140,7 @@ def _check_table(name: str, *, is_emulated: bool) -> Finding:
     if table["TableStatus"] != "ACTIVE":
         return Finding(subject, f"It is {table['TableStatus']}.", "wait until it is ACTIVE.")
     if recovery != "ENABLED" and is_emulated:
-        return untold(subject, "this emulator of AWS switches no restoring to a point in time on.")
+        return untold(subject, "this emulator of AWS does not support point-in-time recovery.")
     if recovery != "ENABLED":
         return Finding(subject, "It cannot be restored to a point in time.", "deploy again.")
     return Finding(f"{subject}: active, restorable to a point in time")

@@ -54,7 +54,7 @@ def _target_fault(domain: Domain) -> str | None:
             f"<uuid>{_TUNNEL_SUFFIX}, as `cloudflared tunnel list` shows it."
         )
     if domain.proxied and _is_private(target):
-        return "Its target is private, where Cloudflare's proxy cannot reach it."
+        return "Its target is private, so Cloudflare's proxy cannot reach it."
     return None
 
 
@@ -127,7 +127,7 @@ def check_zones(
         if written.endswith(f".{domain.name}"):
             yield Finding(f"{subject}: a record was written and deleted")
         else:
-            fault = "The record that was tried became another name's: the zone is another's."
+            fault = "The test record got another name: the zone_id is that of another zone."
             yield Finding(subject, fault, f"{_CORRECT}.")
 
 

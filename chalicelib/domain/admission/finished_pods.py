@@ -61,7 +61,7 @@ def _check_job(spec: JsonObject, at: str, room: _Room, report: Report) -> None:
         field = "completions" if "completions" in spec else "parallelism"
         message = (
             f"{field} must be at most {room.left} beside the other workloads of the request:"
-            f" {_why(room)} Send it when the others are done."
+            f" {_why(room)} Apply it when the others are done."
         )
         fix = add(child(at, field), room.left) if room.left else None
         report.refuse(child(at, field), message, fix)
@@ -78,8 +78,9 @@ def _check_cron_job(spec: JsonObject, at: str, room: _Room, report: Report) -> N
     # One Job more is the one that runs.
     if pods * (succeeded + failed + 1) > room.most:
         message = (
-            f"A Job of this may leave {pods} pods, and {succeeded + failed + 1} Jobs are there at"
-            f" once, by the history limits: {_why(room)} Keep fewer, or lower backoffLimit."
+            f"Each Job of this CronJob may leave {pods} pods, and the history limits let"
+            f" {succeeded + failed + 1} Jobs exist at once: {_why(room)} Keep fewer Jobs, or lower"
+            " backoffLimit."
         )
         kept = room.most // pods - 1
         failed = min(failed, 1, kept)
@@ -92,8 +93,8 @@ def _check_cron_job(spec: JsonObject, at: str, room: _Room, report: Report) -> N
     count = wanted * (succeeded + 1)
     if count > room.left:
         message = (
-            f"The Jobs that are kept leave {count} pods, beside those of the other workloads of"
-            f" the request: {_why(room)} Keep fewer."
+            f"The Jobs that this CronJob keeps leave {count} pods, in addition to the pods of the"
+            f" request's other workloads: {_why(room)} Keep fewer Jobs."
         )
         report.refuse(pointer, message)
     room.take(count)
@@ -106,7 +107,7 @@ def _check_run(spec: JsonObject, at: str, room: _Room, report: Report) -> int:
         return wanted
     most = room.most - retries
     pointer = child(at, "completions")
-    failing = f"backoffLimit may add {retries} that failed, and " if retries else ""
+    failing = f"backoffLimit may add {retries} failed pods, and " if retries else ""
     message = f"completions must be at most {most}: {failing}{_why(room)}"
     report.refuse(pointer, message, add(pointer, most))
     return most

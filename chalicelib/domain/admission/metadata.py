@@ -120,7 +120,7 @@ def check_label_count(labels: Mapping[str, str], at: str, report: Report) -> boo
     if is_over:
         message = (
             f"There may be {MOST_LABELS} labels here, of {_LARGEST_LABELS_BYTES // 1024} KiB"
-            " together. Keep what is not selected by in annotations or a ConfigMap."
+            " together. Move labels that no selector uses to annotations or a ConfigMap."
         )
         report.refuse(at, message)
     return is_over

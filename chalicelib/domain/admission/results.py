@@ -6,8 +6,8 @@ from typing import Final
 from chalicelib.domain.errors import LONGEST_ECHO, Fault
 
 _NOT_AT_FAULT: Final = (
-    "Nothing is wrong with this object. It was not applied because another one of this request is "
-    "refused."
+    "Nothing is wrong with this object. It was not applied because another object of the request "
+    "was refused. Correct that one, and send the request again."
 )
 
 

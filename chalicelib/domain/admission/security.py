@@ -139,7 +139,7 @@ def _check_both(security: JsonObject, at: str, report: Report) -> None:
 
 
 def _check_seccomp(profile: JsonObject, at: str, report: Report) -> None:
-    """Refuse a file of the node's, too: nobody has held it against the runtime's own profile."""
+    """Refuse a profile from a file of the node, too: it may allow more than the runtime's own."""
     if profile.get("type", SECCOMP_PROFILE) != SECCOMP_PROFILE:
         message = f"type must be {SECCOMP_PROFILE}."
         report.refuse(child(at, "type"), message, add(at, {"type": SECCOMP_PROFILE}))

@@ -11,7 +11,7 @@ from chalicelib.domain.admission.quantities import parse_quantity
 MEBI: Final = parse_quantity("1Mi")
 _GIBI: Final = parse_quantity("1Gi")
 _MILLI: Final = parse_quantity("1m")
-# Nobody asks for ten processors, and nobody for less than four mebibytes.
+# No friend may have ten processors, and no container starts with less than four mebibytes.
 _FEWEST_MILLICORES: Final = 10
 _FEWEST_MEBIBYTES: Final = 4
 # From here on, a number without a unit does count bytes.

@@ -69,10 +69,10 @@ _ACCEPTED_HEADERS: Final = ("Location", "Retry-After", "Preference-Applied")
 
 # What may be kept, and for how long.
 _KEPT: Final = ("Cache-Control", "ETag", "Vary")
-_NOT_MODIFIED: Final = Reply(304, "The caller has it: If-None-Match names its ETag.", None, _KEPT)
+_NOT_MODIFIED: Final = Reply(304, "The copy that If-None-Match names is current.", None, _KEPT)
 
 ANSWERS: Final[Mapping[str, Answers]] = {
-    "health": Answers((Reply(200, "It is awake.", shown.Health, _KEPT), _NOT_MODIFIED)),
+    "health": Answers((Reply(200, "The API is up.", shown.Health, _KEPT), _NOT_MODIFIED)),
     "openapi": Answers((Reply(200, "The description.", {"type": "object"}, _KEPT), _NOT_MODIFIED)),
     "docs": Answers(
         (
@@ -152,7 +152,7 @@ ANSWERS: Final[Mapping[str, Answers]] = {
         merge(STALE),
     ),
     "list_friendships": Answers(
-        (Reply(200, "What agents are to the friend.", list[shown.Friendship]),)
+        (Reply(200, "The friend's agents, with the status of each.", list[shown.Friendship]),)
     ),
     "put_friendship": Answers(
         (
@@ -238,7 +238,7 @@ ANSWERS: Final[Mapping[str, Answers]] = {
         (
             Reply(
                 200,
-                "What is on the web, and whether it worked when somebody looked last.",
+                "The friend's exposures, with the last recorded checks.",
                 list[shown.CheckedExposure],
             ),
         ),
@@ -312,13 +312,13 @@ ANSWERS: Final[Mapping[str, Answers]] = {
         (
             Reply(
                 200,
-                "It and its pods go; with dry_run, they would.",
+                "The Deployment and its pods are deleted; with dry_run, they would be.",
                 shown_work.Accepted | shown_work.RehearsedDeletion,
                 leads_to=_OPERATION_LINKS,
             ),
             Reply(
                 202,
-                "The operation is recorded, and runs in its turn; with dry_run, it would be.",
+                "The operation is recorded and queued; with dry_run, it would be.",
                 shown_work.Accepted | shown_work.RehearsedDeletion,
                 _ACCEPTED_HEADERS,
                 leads_to=_OPERATION_LINKS,

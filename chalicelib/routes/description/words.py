@@ -14,8 +14,8 @@ ABOUT: Final[JsonObject] = {
         "says what to do next), code (stable), details (every fault, with its place and, where "
         "there is one, the JSON Patch that mends it) and request_id. What may work in a moment "
         "comes with Retry-After. A parameter or field that is not known is refused.\n\n"
-        "Link, Location and url lead on: the first two are absolute paths, with the stage or the "
-        "domain's base path; url is a path to append to the server's URL (servers). "
+        "Link and Location are absolute paths, with the stage or the domain's base path; url in a "
+        "body is a path to append to the server's URL (servers). "
         "Answers may gain fields: ignore what you do not know. 500 is always a bug. A path or "
         "method that is not here is answered by the gateway: 404 (route_not_found), 403 or 405."
     ),
@@ -31,10 +31,10 @@ TAGS: Final = {
 
 _TEXT: Final = {"type": "string"}
 HEADERS: Final[JsonObject] = {
-    "Cache-Control": {"description": "How long the answer may be kept.", "schema": _TEXT},
+    "Cache-Control": {"description": "How long the answer may be cached.", "schema": _TEXT},
     "Content-Security-Policy": {"description": "The page loads and runs nothing.", "schema": _TEXT},
     "ETag": {
-        "description": "The version: a friend's for If-Match, another's for If-None-Match.",
+        "description": "The version. Send a friend's in If-Match, any other in If-None-Match.",
         "schema": _TEXT,
     },
     "Idempotency-Replayed": {
@@ -46,7 +46,7 @@ HEADERS: Final[JsonObject] = {
         "schema": _TEXT,
     },
     "Location": {
-        "description": "Where what was made can be read: an absolute path, with the stage.",
+        "description": "The path of what was created: an absolute path, with the stage.",
         "schema": {"type": "string", "format": "uri-reference"},
     },
     "Preference-Applied": {
@@ -61,7 +61,7 @@ HEADERS: Final[JsonObject] = {
     "Vary": {"description": "What else the answer depends on.", "schema": _TEXT},
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"const": "Bearer"}},
     "X-Log-Truncated": {
-        "description": "The lines are longer than one answer, and the oldest are left out.",
+        "description": "The oldest lines are left out: one answer cannot hold them all.",
         "schema": {"const": "true"},
     },
     "X-Request-Id": {

@@ -165,10 +165,15 @@ def ask(access: ClusterAccess, ca_pem: str | None, seam: Seam) -> UpstreamFailed
 @pytest.mark.parametrize(
     ("certificate", "host", "ca_pem", "fault"),
     [
-        (OTHERS, "127.0.0.1", "its own", "is for other names than the server's"),
-        ({"names": ["127.0.0.1"]}, "localhost", "its own", "is for other names than the server's"),
-        ({}, "127.0.0.1", OTHER_AUTHORITY, "is by an authority that its kubeconfig does not name"),
-        ({}, "127.0.0.1", None, "is by an authority that its kubeconfig does not name"),
+        (OTHERS, "127.0.0.1", "its own", "does not name the server's address"),
+        ({"names": ["127.0.0.1"]}, "localhost", "its own", "does not name the server's address"),
+        (
+            {},
+            "127.0.0.1",
+            OTHER_AUTHORITY,
+            "is signed by an authority that is not in the kubeconfig",
+        ),
+        ({}, "127.0.0.1", None, "is signed by an authority that is not in the kubeconfig"),
         ({"is_self_signed": True}, "127.0.0.1", OTHER_AUTHORITY, "is self-signed"),
         (ENDED, "127.0.0.1", "its own", "has expired"),
         (NOT_BEGUN, "127.0.0.1", "its own", "is not valid yet"),

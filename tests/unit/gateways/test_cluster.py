@@ -83,7 +83,7 @@ def test_what_a_proxy_answers_is_not_taken_for_the_clusters_word(  # noqa: PLR09
         CALLS[call](cluster)
     assert failure.value.code == "cluster_misconfigured"
     assert failure.value.message.startswith(
-        f"A proxy or firewall before the cluster answers ({status}), not its API server."
+        f"A proxy or firewall answered ({status}) in place of the cluster's API server."
     )
 
 
@@ -172,8 +172,8 @@ def with_token(kube: ClusterDouble, ends_in: timedelta | None) -> str:
 @pytest.mark.parametrize(
     ("ends_in", "told"),
     [
-        (timedelta(days=-1), "The API's token for the cluster ended at 20"),
-        (timedelta(minutes=-1), "The API's token for the cluster ended at 20"),
+        (timedelta(days=-1), "The API's token for the cluster expired at 20"),
+        (timedelta(minutes=-1), "The API's token for the cluster expired at 20"),
         (timedelta(days=1), "The cluster refuses the API's credentials."),
         (None, "The cluster refuses the API's credentials."),
     ],

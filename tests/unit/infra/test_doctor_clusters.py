@@ -50,7 +50,7 @@ def test_an_access_review_that_is_not_answered_properly_is_told_so(
     kube.fail_next(status=status, body=body, match=REVIEWS)
     answers, permissions, routes = examine(kube)
     assert answers == "ok    cluster main: answers"
-    assert permissions.startswith("skip  cluster main: permissions: It cannot be told here: ")
+    assert permissions.startswith("skip  cluster main: permissions: It cannot be checked here: ")
     assert routes == "ok    cluster main: ingressroutes.traefik.io"
 
 
@@ -113,7 +113,7 @@ def test_a_cluster_without_traefiks_custom_resource_is_named(
 @pytest.mark.parametrize(
     ("certificate", "authority", "says"),
     [
-        ({"names": ["kube.example.com"]}, None, "is for other names than the server's"),
+        ({"names": ["kube.example.com"]}, None, "does not name the server's address"),
         ({}, KUBECONFIG_SECRETS["authority"], "is by an authority that its kubeconfig does not"),
         ({"validity": Validity(-9, -1)}, None, "has expired"),
         ({"validity": Validity(1, 9)}, None, "is not valid yet"),

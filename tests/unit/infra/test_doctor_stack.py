@@ -135,7 +135,7 @@ def test_what_fails_soon_or_cannot_be_told_is_no_failure() -> None:
     assert [each.is_well for each in findings] == [True, True, True, False]
     assert list(map(str, findings)) == [
         "ok    a",
-        "skip  b: It cannot be told here: it is elsewhere. Fix: look there.",
+        "skip  b: It cannot be checked here: it is elsewhere. Fix: look there.",
         "warn  c: It ends. Fix: renew it.",
         "FAIL  d: It ended. Fix: renew it.",
     ]
