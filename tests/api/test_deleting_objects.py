@@ -123,7 +123,7 @@ def test_a_dry_run_answers_alike_and_deletes_nothing(
     assert invocations == []
 
 
-def test_a_dry_run_behind_others_tells_that_its_turn_decides(api: Api) -> None:
+def test_a_dry_run_behind_other_operations_is_202(api: Api) -> None:
     api.post(APPLY, web(), headers=ASYNC)
     answer = api.delete(f"{WEB}?dry_run=true")
     assert answer.status == 202, answer.text
@@ -238,7 +238,9 @@ def test_deletions_and_applies_in_any_order_end_as_they_were_accepted(
     assert (cluster.find(IN_CLUSTER) is not None) is there
 
 
-def test_a_deletion_of_nothing_fails_when_its_turn_comes(api: Api, invocations: list[Any]) -> None:
+def test_a_queued_deletion_of_a_missing_object_fails_when_it_runs(
+    api: Api, invocations: list[Any]
+) -> None:
     api.post(APPLY, create_config_map_manifest(), headers=ASYNC)
     answer = api.delete(WEB)
     assert answer.status == 202
@@ -301,7 +303,7 @@ def test_a_deletion_whose_request_died_succeeds_all_the_same(
 def test_a_deletion_whose_worker_died_succeeds_all_the_same(
     api: Api, cluster: ClusterClient, clock: Clock, invocations: list[Any], death: Death
 ) -> None:
-    """It was accepted behind another, so that nobody knew then whether there was anything."""
+    """It was queued behind another operation, so the object was not looked up when accepted."""
     api.post(APPLY, web())
     api.post(APPLY, create_config_map_manifest(), headers=ASYNC)
     first, wanted = invocations.pop(), api.delete(WEB).json["operation"]

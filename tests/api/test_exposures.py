@@ -73,7 +73,7 @@ def records(cloudflare: CloudflareDouble) -> list[tuple[str, str, str]]:
 
 
 def look(api: Api, clock: Clock) -> Any:
-    """Return the exposures as they are seen when somebody may look again."""
+    """Return the exposures after the time in which they may not be checked again."""
     clock.pass_seconds(31)
     return api.get(f"{EXPOSE}?check=true").json
 
@@ -643,7 +643,7 @@ def test_a_row_of_the_version_before_is_read_and_looked_at(api: Api) -> None:
 
 
 @pytest.mark.case("H5")
-def test_looks_leave_room_to_whoever_exposes_and_they_to_reconcile(
+def test_checks_leave_budget_for_exposes_and_exposes_for_reconcile(
     api: Api, cloudflare: CloudflareDouble, clock: Clock
 ) -> None:
     api.post(EXPOSE, APP)

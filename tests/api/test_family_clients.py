@@ -76,7 +76,7 @@ def test_a_channel_without_an_id_stays_refused(api: Api) -> None:
         ("signal", UUID, UUID.lower(), "name.01"),
     ],
 )
-def test_an_id_is_found_however_its_owner_spells_it_and_is_nobody_elses(
+def test_an_id_is_found_in_each_spelling_and_has_one_owner(
     api: Api, field: str, written: str, same: str, other: str
 ) -> None:
     api.register_friend(**{field: written, "preferred_channel": field})

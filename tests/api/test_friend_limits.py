@@ -88,7 +88,7 @@ def test_a_deletion_makes_room_for_one_more(
 
 
 @pytest.mark.case("H4")
-def test_a_deletion_by_another_gives_back_to_who_registered(
+def test_a_deletion_by_another_agent_lowers_the_registrars_count(
     api: Api, aws: AwsDouble, invocations: list[Any]
 ) -> None:
     register(api, "alice")

@@ -310,7 +310,7 @@ def test_an_agents_own_friends_follow_one_another_without_gap_or_repeat(
 
 
 @pytest.mark.case("M3")
-def test_a_relationship_with_an_earlier_friend_of_the_id_shows_nobody(
+def test_a_relationship_with_an_earlier_friend_of_the_id_lists_no_friend(
     narrowed: Api, aws: AwsDouble
 ) -> None:
     boto3.client("dynamodb").update_item(

@@ -451,7 +451,7 @@ def writes_of(kube: ClusterDouble) -> int:
     return len([None for method, _ in sent(kube) if method == "PATCH"])
 
 
-def test_k03_a_poison_operation_fails_for_good_and_blocks_nobody(
+def test_k03_a_poison_operation_fails_permanently_and_blocks_no_other(
     api: Api, invocations: list[Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poison = apply_async(api, "poison")

@@ -1,4 +1,4 @@
-"""What anybody may ask for, as often as they like: small, and kept by whoever passes it on."""
+"""What callers may read without a token: small, and cached on the way."""
 
 import gzip
 
@@ -49,7 +49,7 @@ def test_another_deployments_tag_is_not_ours(api: Api, path: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/api/health?x=1", "/api/friends", "/api/domains", "/api/friends/alice"]
 )
-def test_a_refusal_and_what_takes_a_token_are_kept_by_nobody(api: Api, path: str) -> None:
+def test_refusals_and_answers_that_need_a_token_are_not_cached(api: Api, path: str) -> None:
     api.register_friend()
     for token in (None, "fapi_admin-token-0123456789"):
         answer = api.get(path, token=token, headers={"If-None-Match": "*"})

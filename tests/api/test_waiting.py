@@ -79,7 +79,7 @@ def create_stuck() -> Any:
 
 
 def supersede(cluster: ClusterClient) -> None:
-    """Change the Deployment behind the API: whoever waits for it finds that at the next look."""
+    """Change the Deployment behind the API: the next check of its rollout finds that."""
     cluster.merge(DEPLOYMENT, {"spec": {"replicas": 0}})
 
 
@@ -174,7 +174,7 @@ def test_waiting_operations_count_towards_a_friends_twenty(
 
 @pytest.mark.case("H1")
 @pytest.mark.parametrize("seed", range(12))
-def test_the_count_is_exact_whoever_comes_at_once(
+def test_the_count_is_exact_under_concurrent_requests(
     api: Api, cluster: ClusterClient, invocations: list[Any], seed: int
 ) -> None:
     """Two applies, two readers who both end a wait, and a worker, at nineteen unfinished ones."""
@@ -249,7 +249,7 @@ def test_an_event_that_meets_a_held_lease_ends_at_once(
 def test_a_request_has_what_was_accepted_meanwhile_run(
     api: Api, invocations: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other one's event meets the request's lease, and ends; nobody else would come."""
+    """The other operation's event meets the request's lease, and ends: no other event comes."""
     others: list[Any] = []
 
     def apply(cluster: Any, manifest: Any, **options: Any) -> Any:
@@ -285,7 +285,7 @@ def test_nothing_that_is_accepted_is_left_lying(
 
 
 @pytest.mark.case("H1")
-def test_who_reads_an_operation_has_a_line_run_that_nobody_runs(
+def test_a_read_starts_a_queue_without_a_runner_again(
     api: Api, invocations: list[Any], clock: Clock
 ) -> None:
     operation = accept(api)
@@ -311,7 +311,7 @@ def test_who_reads_an_operation_has_a_line_run_that_nobody_runs(
 
 
 @pytest.mark.case("H1")
-def test_a_rollout_is_looked_at_every_two_seconds_whoever_reads(
+def test_a_rollout_is_checked_every_two_seconds_for_all_readers(
     api: Api, kube: ClusterDouble, invocations: list[Any], clock: Clock
 ) -> None:
     operation = wait_for(api, invocations, create_stuck())
@@ -363,7 +363,7 @@ def is_failing(api: Api, clock: Clock, operation: Any) -> bool:
 
 
 @pytest.mark.case("H1")
-def test_reconcile_judges_rollouts_and_dispatches_none(
+def test_reconcile_checks_rollouts_and_dispatches_none(
     api: Api, kube: ClusterDouble, invocations: list[Any], clock: Clock
 ) -> None:
     waits = [wait_for(api, invocations, create_config_map_manifest()) for _ in range(3)]
@@ -380,7 +380,7 @@ def test_reconcile_judges_rollouts_and_dispatches_none(
     assert unfinished(api) == 1
 
 
-def test_a_dry_run_of_reconcile_judges_nothing(api: Api, invocations: list[Any]) -> None:
+def test_a_dry_run_of_reconcile_checks_no_rollout(api: Api, invocations: list[Any]) -> None:
     operation = wait_for(api, invocations, create_config_map_manifest())
     assert api.reconcile({"dry_run": True})["repaired"] == []
     assert "judged_at" not in row("OPERATIONS#alice", operation["id"])

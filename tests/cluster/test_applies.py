@@ -42,7 +42,7 @@ def api(api: Api, clock: Clock) -> Api:
 
 
 def follow(api: Api, clock: Clock, answer: Any) -> Any:
-    """Read the accepted operation until it is over: that has its rollouts judged."""
+    """Poll the accepted operation until it is over: each read checks its rollouts."""
     assert answer.status == 202, answer.text
     url = answer.json["operation"]["url"]
     operation = api.get(url).json

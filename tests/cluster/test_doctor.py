@@ -32,7 +32,7 @@ def test_the_shipped_account_is_well(controller_kubeconfig: str) -> None:
 
 @pytest.fixture
 def node(admin: ClusterClient) -> Iterator[str]:
-    """A node with a public address, whose kubelet nobody can ask."""
+    """A node with a public address, whose kubelet cannot be reached."""
     name = f"doctor-{uuid.uuid4().hex[:8]}"
     manifest = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
     assert admin.call("POST", "/api/v1/nodes", manifest)[0] == 201

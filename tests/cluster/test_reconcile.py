@@ -13,7 +13,7 @@ POLICIES = "/apis/networking.k8s.io/v1/namespaces"
 
 @pytest.fixture(autouse=True)
 def _only_tests_live_here(admin: ClusterClient) -> None:
-    """A whole run tells the namespaces of friends who are not recorded: real ones must be far."""
+    """A whole run reports namespaces of unrecorded friends: keep real clusters out of it."""
     ours = "/api/v1/namespaces?labelSelector=app.kubernetes.io/managed-by=friends-api"
     names = [each["metadata"]["name"] for each in admin.get(ours)["items"]]
     real = [each for each in names if each.startswith("friend-") and "friend-t-" not in each]

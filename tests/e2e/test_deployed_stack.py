@@ -189,7 +189,7 @@ def test_a_rollout_that_fails_says_why(agent: Client, friend: str) -> None:
 
 
 @pytest.mark.case("H1")
-def test_twenty_waiting_rollouts_hold_no_function_and_nobody_else(
+def test_twenty_waiting_rollouts_hold_no_function_and_block_no_friend(
     agent: Client, friend: str
 ) -> None:
     waiting = {"wait": "ready"}
@@ -275,7 +275,7 @@ def test_k03_what_cannot_be_done_ends_as_failed_and_in_the_dead_letters(
 
 
 def hold_line(friend: str, seconds: int) -> None:
-    """Have somebody hold the friend's lease, so that nothing is run for a while."""
+    """Take the friend's lease for another runner, so that nothing is run for a while."""
     boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"]).update_item(
         Key={"pk": f"FRIEND#{friend}", "sk": "PROFILE"},
         UpdateExpression="SET lease_owner = :owner, lease_until = :until",

@@ -115,7 +115,7 @@ def _apply_and_wait(attempt: Attempt) -> None:
     attempt.call("POST", f"{APPLY}?wait=ready", create_deployment_manifest())
     attempt.deliver()
     if attempt.answer is not None and attempt.was_acknowledged:
-        # Who reads it has its rollout judged.
+        # A read checks its rollout.
         attempt.api.get(attempt.answer.json["operation"]["url"])
 
 

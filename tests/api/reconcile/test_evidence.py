@@ -315,7 +315,7 @@ def test_what_a_deletion_left_behind_is_collected(  # noqa: PLR0913, PLR0917 - w
 
 
 @pytest.mark.case("H2")
-def test_who_registers_a_deleted_id_anew_is_not_hurt_by_its_tombstone(
+def test_a_friend_with_a_deleted_id_is_not_deleted_by_the_old_tombstone(
     api: Api, seam: Seam, outside: Outside, clock: Clock, invocations: list[Any]
 ) -> None:
     former = find_row("FRIEND#alice", "PROFILE")["uid"]

@@ -65,7 +65,7 @@ def store_kubeconfig(name: str, text: str) -> None:
 
 
 def hang(name: str, kubeconfig: str, server: str) -> None:
-    """Have the cluster of this name be where nobody answers."""
+    """Give the cluster of this name an address that does not answer."""
     document = yaml.safe_load(kubeconfig)
     document["clusters"][0]["cluster"]["server"] = server
     boto3.client("secretsmanager").put_secret_value(
@@ -180,7 +180,7 @@ def test_a_run_starts_so_many_further_ones_and_leaves_the_rest_to_the_next(  # n
 
 @pytest.mark.case("M6")
 @pytest.mark.parametrize("names", [[]])
-def test_friends_who_fail_each_time_keep_nobody_from_their_turn(  # noqa: PLR0913, PLR0917 - the bounds are patched
+def test_friends_who_fail_each_time_do_not_delay_the_others(  # noqa: PLR0913, PLR0917 - the bounds are patched
     api: Api,
     cluster: ClusterClient,
     kube: ClusterDouble,

@@ -358,7 +358,7 @@ def test_k06_a_lost_event_is_made_up_for_within_one_pass(
     require_quiet(api, seam)
 
 
-def test_a_rollout_that_nobody_reads_about_is_judged_within_one_pass(
+def test_a_rollout_without_reads_is_checked_by_the_next_pass(
     api: Api, seam: Seam, clock: Clock, invocations: list[Any]
 ) -> None:
     url = f"{FRIEND}/namespace/apply?wait=ready"
@@ -513,7 +513,7 @@ def test_a_damaged_row_stops_nobody_and_loses_nothing(
     assert read_profile("bob")["id"] == "bob"
 
 
-def test_what_a_friend_left_waiting_concerns_nobody_after_their_end(
+def test_waiting_operations_of_a_deleted_friend_are_no_finding(
     api: Api, seam: Seam, clock: Clock, invocations: list[Any]
 ) -> None:
     api.post(f"{FRIEND}/namespace/apply?wait=ready", create_config_map_manifest("settings"))

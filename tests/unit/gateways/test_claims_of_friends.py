@@ -1,4 +1,4 @@
-"""The claims of platform ids, and a row's word about a write: nobody's claim but one's own."""
+"""The claims of platform ids: a write takes and drops only its own friend's claims."""
 
 from typing import Any
 

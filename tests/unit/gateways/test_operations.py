@@ -81,7 +81,7 @@ def start(store: DynamoOperationStore, sequence: int, owner: str) -> Operation:
 def test_an_accepted_operation_is_read_back_whole(store: DynamoOperationStore) -> None:
     operation = create_operation(request="t#key#digest", wait=True)
     store.accept(Queue(), operation, None)
-    # Who reads it needs no manifests; who starts it does.
+    # A read needs no manifests; a start does.
     assert store.find(FRIEND, operation.id) == replace(operation, manifests=())
     assert start(store, 1, "ours").manifests == operation.manifests
 
@@ -220,7 +220,9 @@ def queue_of(table: Table) -> Queue:
     return to_queue(row)
 
 
-def test_a_waiting_operation_is_judged_by_one_at_a_time(store: DynamoOperationStore) -> None:
+def test_a_waiting_operation_is_checked_by_one_reader_at_a_time(
+    store: DynamoOperationStore,
+) -> None:
     waiting = wait_for_rollout(store)
     before, at, later = (f"2026-11-24T09:00:0{each}.000000Z" for each in "024")
     claimed = store.claim_check(waiting, at, before)
@@ -260,7 +262,7 @@ def test_a_wait_ends_although_its_friend_is_gone(store: DynamoOperationStore, ta
     assert store.claim_check(waiting, "2026", "2026") is None
 
 
-def test_a_line_that_nobody_runs_is_dispatched_by_one_reader(store: DynamoOperationStore) -> None:
+def test_a_queue_without_a_runner_is_dispatched_by_one_reader(store: DynamoOperationStore) -> None:
     accept(store, 1)
     before, at = "2026-11-24T09:00:00.000000Z", "2026-11-24T09:00:10.000000Z"
     assert store.claim_dispatch(FRIEND, at, before, NOW)

@@ -1,4 +1,4 @@
-"""Domains that lie outside of their zone, or lead where nobody is: refused before and after."""
+"""Domains outside of their zone, or with a target that cannot be reached, are refused."""
 
 import json
 from collections.abc import Iterator

@@ -191,7 +191,7 @@ def test_a_token_that_has_ended_is_not_stored(
     ],
     ids=["a day", "a token that says nothing"],
 )
-def test_whoever_stores_a_token_is_told_when_it_ends(
+def test_storing_a_token_prints_when_it_expires(
     client: SecretsManagerClient,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
