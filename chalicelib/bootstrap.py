@@ -95,7 +95,7 @@ def wire(
         url=settings.cloudflare_url,
         seam=seam,
     )
-    # Who works may use more of Cloudflare's budget than who looks, and who must not wait most.
+    # Writes may use more of Cloudflare's budget than reads; deletions and reconcile may use all.
     dns = {purpose: cloudflare.acting_for(purpose) for purpose in Purpose}
     publisher = Publisher(
         store, exposure_store, clusters, dns[Purpose.WRITE], settings.domains, now

@@ -82,7 +82,7 @@ class Conflict(ApiError):
 
 
 class FieldConflict(Conflict):
-    """Fields of the object are somebody else's. The message says whose, and not what to do."""
+    """Another manager owns fields of the object. The message names it, and no next step."""
 
     default_code = "field_conflict"
 

@@ -32,7 +32,8 @@ class FriendCount:
 def count_friends(friends: Iterable[Friend]) -> Counter[str]:
     """Return how many friends there are: of each agent, and ALL_OF_THEM.
 
-    Those that an admin registered, or somebody before registrations were counted, are no agent's.
+    Friends that an admin registered, or that were registered before this was recorded, count for
+    ALL_OF_THEM only.
     """
     counted: Counter[str] = Counter()
     for friend in friends:

@@ -144,8 +144,8 @@ class Lease:
 class Queue:
     """A friend's line of operations: sequence numbers, and who runs them now.
 
-    ran_at is when the last one that is finished was applied, and dispatched_at when somebody who
-    read an operation last had the line run again. unfinished has the date of acceptance of each
+    ran_at is when the last one that is finished was applied, and dispatched_at when a
+    read of an operation last started the queue again. unfinished has the date of acceptance of each
     operation that is not over: those up to finished are applied, and wait for their rollouts.
     Dates are ISO 8601, UTC.
     """
@@ -199,7 +199,7 @@ class Check:
 class Exposure:
     """A friend's service on the public web. record_id is its DNS record's, once that is known.
 
-    checks are what was seen when somebody looked last, at checked_at: nothing, before anybody has.
+    checks are the last recorded ones, of checked_at: none before the first check.
     """
 
     name: str

@@ -72,14 +72,14 @@ class OperationStatus(StrEnum):
 class Operation:
     """One accepted operation.
 
-    manifests are what it was accepted with, and what a start of it returns; who merely reads it
-    gets none. results has one entry for each manifest, or for each step of a friend's deletion,
+    manifests are what it was accepted with, and what a start of it returns; a read of it
+    returns none. results has one entry for each manifest, or for each step of a friend's deletion,
     None until it is known. force says that an apply takes fields over that others hold of what
     this API applied before. request is the idempotency record of the POST that made it. attempts
     counts the starts since the last object that was done, and given_up tells that it failed
     because there were too many of them. applied_at is set when nothing is left to send; after
-    that, judged_at is when somebody last looked at its rollouts, and failing_since when these began
-    to fail. Times are ISO 8601, UTC.
+    that, judged_at is when its rollouts were last checked, and failing_since when these began to
+    fail. Times are ISO 8601, UTC.
     """
 
     id: str

@@ -253,7 +253,7 @@ class _OpenCluster:
             applied,
             was_created=answer.status == HTTPStatus.CREATED,
             was_changed=_was_changed(applied, answer, time.monotonic() - started),
-            # On a repeat, the first try may have made this version, or somebody else since.
+            # On a repeat, the first try may have made this version, or another client since.
             version_before=None if dry_run or tries > 1 else _version_before(applied),
         )
 
@@ -473,7 +473,7 @@ def _was_changed(applied: JsonObject, answer: ClusterAnswer, took_seconds: float
 def _version_before(applied: JsonObject) -> str | None:
     """Return the version of everything just before this object was written.
 
-    None where somebody else applies the object too: that we hold a share of it is a change then.
+    None where another manager applies the object too: a new share of ours is a change then.
     Versions count the writes of a server, and may be compared as numbers since Kubernetes 1.35
     (KEP-5504); etcd and kine have always counted so. Where a server does not, get_at fails.
     """

@@ -387,7 +387,7 @@ def unfinished_field(sequence: int) -> str:
 
 
 def exposure_item(exposure: Exposure) -> Item:
-    """Return the row of an exposure that nobody has looked at."""
+    """Return the row of an exposure that was not checked yet."""
     fields = asdict(exposure)
     return {
         "pk": friend_pk(exposure.friend_id),

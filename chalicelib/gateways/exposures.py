@@ -9,12 +9,12 @@ HOST#my-app-alice.net        REMOVED#<uid>     friend_id, uid, exposure, free_at
 
 COUNTER#exposures#mochi      1795894740        changes: the agent's exposes and removals of a minute
 
-The friend's PROFILE has exposures_checked_at: when somebody was last permitted to look.
+The friend's PROFILE has exposures_checked_at: when a request was last permitted to check.
 
 A claim is not deleted with its exposure: until expires_at, nobody else may have the name, because
 resolvers remember the old record that long. The removal is recorded apart from it, without an
-expiry: it proves that what is left of the exposure may be deleted, whoever has the name by then,
-until a reconcile run has seen record and route gone.
+expiry: it proves that what is left of the exposure may be deleted, even if another friend has the
+name by then. It stays until a reconcile run has seen that record and route are gone.
 """
 
 import math

@@ -2,7 +2,7 @@
 
 pk                sk       what
 COUNTER#friends   mochi    friends, changed_at: how many the agent has registered
-COUNTER#friends   ALL      the same of all friends, whoever registered them
+COUNTER#friends   ALL      the same of all friends, also those that an admin registered
 """
 
 from collections.abc import Sequence

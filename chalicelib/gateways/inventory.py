@@ -125,7 +125,7 @@ class DynamoInventory:
         forget = self._table.delete_action(
             host_pk(removed.hostname),
             removed_sk(removed.uid),
-            # It may have been put up and removed again since it was listed.
+            # The exposure may have been published and removed again since it was listed.
             when="free_at = :free_at",
             values={":free_at": removed.free_at},
         )

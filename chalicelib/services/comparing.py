@@ -2,9 +2,9 @@
 
     look at clusters, claims, workspace, zones ──▶ what to do about each ──▶ done in one order
 
-What differs for a friend becomes work; what of ours is nobody's, and proved to be deleted, is
-swept; a zone's records are converged by batches. A system that cannot be read is left alone, and
-keeps none of the others: each has a bound on its time of its own.
+What differs for a friend becomes work; orphans that are proved to be deleted are garbage
+collected; a zone's records are converged by batches. A system that cannot be read is left alone,
+and does not delay the others: each has a time limit of its own.
 """
 
 from collections import defaultdict
@@ -39,7 +39,7 @@ T = TypeVar("T")
 # What a system may take to be read, and again to have repaired what is not one friend's alone. Ten
 # thousand friends are twenty pages of each kind; an invocation has 300 s.
 _SYSTEM_SECONDS: Final = 120.0
-# These say that nothing answers: whoever asks again waits again.
+# These say that nothing answers: another call would wait for the time-out again.
 _NO_ANSWER: Final = frozenset({"cluster_unreachable", "cluster_unavailable", "out_of_time"})
 _IN_CLUSTER: Final = (Part.NAMESPACE, Part.ROUTES, Part.RECORDS)
 # Records of removals, so many of which a run forgets, and so many at once.

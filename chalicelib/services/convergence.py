@@ -179,7 +179,7 @@ class _OneFriend:
             self._rollouts()
 
     def _rollouts(self) -> None:
-        """Judge the rollouts that operations wait for. One that is over is counted no longer."""
+        """Check the rollouts that operations wait for. One that is over is counted no longer."""
         friend, operations = self.record.friend, self.to.operations
         counted = {operation_id(friend, each): each for each in self.record.queue.waiting}
         listed = self.to.inventory.watched(friend.id)

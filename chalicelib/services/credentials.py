@@ -1,4 +1,4 @@
-"""How long the clusters' credentials last, so that somebody renews them in time."""
+"""How long the clusters' credentials last, so that an operator renews them in time."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

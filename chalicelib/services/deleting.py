@@ -1,9 +1,10 @@
 """Deleting one object of a friend's namespace: the verb of the operations `delete_object`.
 
-accepted with nothing before it in the line   looked up then: the operation names its uid
-accepted behind others                        looked up when its turn comes
+accepted with nothing queued before it   looked up then: the operation names its uid
+accepted behind others                   looked up when the operation runs
 
-An object goes by its uid. So a repeat, a late runner too, never deletes a later one of its name.
+The uid is the deletion's precondition. So neither a repeat nor a late runner deletes a later object
+of the same name.
 """
 
 from functools import partial
@@ -58,7 +59,7 @@ def delete_target(cluster: Cluster, operation: Operation, target: JsonObject | N
 
 
 def rehearse_deletion(cluster: Cluster, friend: Friend, operation: Operation) -> JsonObject:
-    """Return the result of the deletion, and have the cluster judge it. Raises as delete_target."""
+    """Return the result of the deletion, and have the cluster check it. Raises as delete_target."""
     (manifest,) = operation.manifests
     ref = ref_of(manifest)
     cluster.delete(ref, seen=find_target(cluster, friend, ref), dry_run=True)

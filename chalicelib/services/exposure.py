@@ -61,7 +61,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Exposures:
-    """What a request can do with exposures. dns is for looking; who changes records has another."""
+    """What a request can do with exposures. dns is for reads; the publisher has another."""
 
     access: Access
     publisher: Publisher

@@ -252,7 +252,7 @@ class Reconciler:
     ) -> list[tuple[str, frozenset[Part]]]:
         """Return the work from another friend on in each run, where it is too much for one.
 
-        Those who fail each time would keep the others from their turn.
+        Otherwise friends whose repair fails each time would keep the others from being repaired.
         """
         most = _MOST_HERE + _MOST_STARTED * _CHUNK
         if len(waiting) <= most:
@@ -268,6 +268,6 @@ class Reconciler:
 
 
 def _wants_work(record: FriendRecord, moment: float) -> bool:
-    """Tell whether a line has to be run and nobody runs it, or rollouts are waited for."""
+    """Tell whether a queue has work and no runner, or operations wait for their rollouts."""
     queue = record.queue
     return bool(queue.waiting) or not (queue.is_drained or queue.is_held(moment))

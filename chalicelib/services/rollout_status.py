@@ -1,7 +1,8 @@
 """?wait=ready: whether what an operation has applied runs by now, or why it does not.
 
-Nobody waits for a rollout. Whoever reads the operation judges it, at most every two seconds
-whoever reads, and each reconcile run judges the rest. The first that finds the end writes it down.
+No function waits for a rollout. A read of the operation checks it, at most every two seconds for
+all readers together, and each reconcile run checks the others. The first check that finds the end
+records it.
 
     read ──▶ claim the check ──▶ look at the cluster ──▶ still on its way: note what is seen
                │                   │                     ready, failed, too late: the end
@@ -29,10 +30,10 @@ from chalicelib.ports import Clusters, OperationStore
 from chalicelib.services.concurrency import side_by_side
 
 _CHECKED_EVERY: Final = timedelta(seconds=2)
-# What is wrong for so long does not mend itself: an image that cannot be pulled, a crash loop.
+# A fault that lasts so long will stay: an image that cannot be pulled, a crash loop.
 _PATIENCE: Final = timedelta(seconds=10)
 _LONGEST_WAIT: Final = timedelta(minutes=15)
-# Who reads an operation gets an answer, whatever the cluster does.
+# A read of an operation gets an answer in time, even if the cluster hangs.
 _LOOK_SECONDS: Final = 8.0
 _LOOKED_AT: Final = (kinds.DEPLOYMENT, kinds.JOB, kinds.POD, kinds.EVENT)
 # The others have no rollout.
@@ -52,9 +53,9 @@ class RolloutStatus:
     def check(
         self, friend: Friend, waiting: Sequence[Operation], deadline: Deadline
     ) -> list[Operation]:
-        """Return how a friend's waiting operations stand, judged now or within two seconds.
+        """Return how a friend's waiting operations stand, checked now or in the last two seconds.
 
-        One look at the cluster serves all. Safe to repeat, side by side too. Raises what the
+        One look at the cluster serves all. Safe to repeat, and in parallel. Raises what the
         store raises.
         """
         claimed = {each.id: each for each in map(self._claim, waiting) if each is not None}
@@ -86,7 +87,7 @@ class RolloutStatus:
         after = self._judge(before, observed)
         if after == before or self.store.record_check(friend, after):
             return after
-        # Somebody else was first to write its end down.
+        # Another check was first to record its end.
         return self.store.find(friend, before.id) or after
 
     def _judge(self, operation: Operation, observed: Observation | None) -> Operation:
@@ -117,7 +118,7 @@ class RolloutStatus:
         )
 
     def _failed(self, operation: Operation, verdicts: Sequence[Verdict]) -> Verdict | None:
-        """Return the verdict by which the operation has failed: what fails has a while to mend."""
+        """Return the verdict that fails the operation; a failing rollout may recover first."""
         since = operation.failing_since
         is_over = since is not None and self.now() - datetime.fromisoformat(since) >= _PATIENCE
         final = [each for each in verdicts if each.readiness is Readiness.FAILED]

@@ -1,4 +1,4 @@
-"""What is the API's and belongs to nobody: deleted where the table proves it, after another look.
+"""Orphans: things of the API's that no row asks for. Deleted where the table proves it.
 
 An orphan is what a crash between two steps leaves: a namespace that was made while its friend was
 being deleted, the record of an exposure that is gone. It is deleted only when this table proves
@@ -181,7 +181,7 @@ class Sweeper:
                     _note(run.findings, stray.friend_id, f"{ref.kind.name} {ref.name} deleted")
 
     def sweep_profiles(self, strays: Sequence[StoredProfile], count: int, run: Collecting) -> None:
-        """Delete the profiles of those who are nobody's friend any more.
+        """Delete the profiles of friends who were deleted.
 
         The workspace is this deployment's alone, so that any other profile there is a loss of ours.
         """

@@ -1,17 +1,17 @@
-"""run_operation: drains a friend's line of operations. It waits for nothing.
+"""run_operation: drains a friend's queue of operations. It never sleeps.
 
 Events come twice, late, out of order or never; the friend's row alone says what is to be done.
 
     claim ──▶ start ──▶ execute ──▶ finish ──▶ (the next one)
       │                    ├─ no time: release, a fresh invocation goes on
-      │                    ├─ the cluster is away: the line waits until the lease has run out, and
-      │                    │  a reader or a reconcile run has it run again
+      │                    ├─ the cluster is away: the queue waits until the lease has expired, and
+      │                    │  a read or a reconcile run starts it again
       │                    └─ a bug, or a runner that was killed: the third time it fails for good,
       │                       so that it blocks nobody. From then on its event fails whenever it is
       │                       delivered, so that it becomes a dead letter
       └─ held by another: done. The holder takes what was accepted meanwhile, before it releases
 
-What waits for its rollouts is no longer in the line: see rollout_status.
+An operation that waits for its rollouts is no longer queued: see rollout_status.
 """
 
 import logging
@@ -44,7 +44,7 @@ class Interrupted(Exception):
 
 
 class LineWaits(Exception):
-    """The cluster is away, or a namespace not gone yet: nothing can be done for the line now."""
+    """The cluster is away, or a namespace is terminating: the queue cannot go on now."""
 
 
 @dataclass(frozen=True)

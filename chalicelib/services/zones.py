@@ -38,7 +38,7 @@ class ZoneView:
 
     ours is how many records are the API's. drifted are the exposures whose record is missing, is
     not as wanted, is one of several, or is not noted in the row; blocked those at whose name
-    another's record stands; strays the records of ours that nobody wants. wanted_names are the
+    another's record stands; strays the records of ours that no exposure needs. wanted_names are the
     host names of all exposures, of those that are leaving too.
     """
 
