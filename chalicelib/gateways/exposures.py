@@ -201,7 +201,7 @@ class DynamoExposureStore:
         except ConditionFailed as error:
             wait = math.ceil(start + WINDOW_SECONDS - now)
             msg = (
-                f"One agent exposes and removes {_MOST_CHANGES} times a minute at most. "
+                f"An agent may expose and remove at most {_MOST_CHANGES} times in a minute. "
                 f"Send this again in {wait} s."
             )
             raise TooManyRequests(msg, code="throttled", retry_after_seconds=wait) from error

@@ -172,7 +172,7 @@ class Worker:
         if executed.error is None or isinstance(executed.error, OutOfTime):
             self.store.release(turn.friend, turn.owner)
             raise OutOfTurn
-        # The lease is left to run out: until then, nobody troubles the cluster again.
+        # The lease is left to expire: until then, no runner calls the cluster.
         attempts = int(operation.attempts > 1 or executed.has_sent)
         self.store.postpone(operation, turn.owner, attempts=attempts)
         raise LineWaits(executed.error.code) from executed.error

@@ -66,7 +66,7 @@ STEPS = {
     "k3s: Traefik": ["INGRESS=kube-system", '"INGRESS_NAMESPACE": "kube-system"'],
     "k3s: process ids": ["kubelet-arg: [pod-max-pids=1024]"],
     "k3s: metadata": ["iptables -I FORWARD -d 169.254.0.0/16 -j DROP"],
-    "the cluster's DNS": ["DNS from pods in `kube-system`", "Not NodeLocal DNSCache"],
+    "the cluster's DNS": ["DNS from pods in `kube-system`", "NodeLocal DNSCache does not work"],
     "nodes' public addresses": ['"CLUSTER_CIDRS": "', "kubectl get nodes -o wide"],
     "Traefik: the install line": [
         "helm repo add traefik https://traefik.github.io/charts",

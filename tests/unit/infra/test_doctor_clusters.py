@@ -114,7 +114,7 @@ def test_a_cluster_without_traefiks_custom_resource_is_named(
     ("certificate", "authority", "says"),
     [
         ({"names": ["kube.example.com"]}, None, "does not name the server's address"),
-        ({}, KUBECONFIG_SECRETS["authority"], "is by an authority that its kubeconfig does not"),
+        ({}, KUBECONFIG_SECRETS["authority"], "is signed by an authority that is not in"),
         ({"validity": Validity(-9, -1)}, None, "has expired"),
         ({"validity": Validity(1, 9)}, None, "is not valid yet"),
     ],
