@@ -284,10 +284,12 @@ class _OpenCluster:
         # The server reads the options in the body and, where there is one, none in the query.
         body |= {"dryRun": ["All"]} if dry_run else {}
         answer, tries = self._exchange(_Call("DELETE", path, _dry_run(dry_run), body))
-        if answer.status == HTTPStatus.NOT_FOUND or (seen and answer.status == HTTPStatus.CONFLICT):
-            # On a repeat, an earlier try deleted it and its answer was lost; another of that name
-            # may be there by now, and stays.
+        if answer.status == HTTPStatus.NOT_FOUND:
+            # On a repeat, an earlier try deleted it and its answer was lost.
             return tries > 1
+        if seen and answer.status == HTTPStatus.CONFLICT:
+            # Another object of that name, or one that has changed since: it stays.
+            return False
         _require_success(answer)
         return True
 

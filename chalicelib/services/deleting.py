@@ -8,15 +8,18 @@ of the same name.
 """
 
 from functools import partial
+from typing import Final
 
 from chalicelib.domain import kinds
-from chalicelib.domain.errors import NotFound
+from chalicelib.domain.errors import Conflict, NotFound
 from chalicelib.domain.kinds import ObjectRef, ref_of
 from chalicelib.domain.model import Friend, JsonObject
 from chalicelib.domain.operations import Operation, target_not_found
 from chalicelib.domain.ownership import require_no_others
 from chalicelib.ports import Cluster
 from chalicelib.services.concurrency import both
+
+_TRIES: Final = 3
 
 
 def find_target(cluster: Cluster, friend: Friend, ref: ObjectRef) -> JsonObject:
@@ -50,12 +53,21 @@ def pin_target(cluster: Cluster, friend: Friend, operation: Operation) -> JsonOb
 
 
 def delete_target(cluster: Cluster, operation: Operation, target: JsonObject | None) -> JsonObject:
-    """Delete the target, and what that owns, and return the result. Safe to repeat."""
+    """Delete the target, and what that owns, and return the result. Safe to repeat.
+
+    Raises Conflict where the cluster keeps refusing, for a conflict of its own.
+    """
     (manifest,) = operation.manifests
     ref = ref_of(manifest)
-    if target is not None:
-        cluster.delete(ref, seen=target)
-    return _deleted(ref)
+    for _ in range(_TRIES):
+        if (
+            target is None
+            or cluster.delete(ref, seen=target)
+            or not _is_there(cluster, ref, target)
+        ):
+            return _deleted(ref)
+    msg = "The cluster did not delete the object: it was changing. Send this again."
+    raise Conflict(msg, code="cluster_conflict", retry_after_seconds=1)
 
 
 def rehearse_deletion(cluster: Cluster, friend: Friend, operation: Operation) -> JsonObject:
@@ -64,6 +76,14 @@ def rehearse_deletion(cluster: Cluster, friend: Friend, operation: Operation) ->
     ref = ref_of(manifest)
     cluster.delete(ref, seen=find_target(cluster, friend, ref), dry_run=True)
     return _deleted(ref)
+
+
+def _is_there(cluster: Cluster, ref: ObjectRef, target: JsonObject) -> bool:
+    """Tell whether this very object is there and stays: a 409 may also tell of a later namesake."""
+    live = cluster.get(ref)
+    if live is None or "deletionTimestamp" in live["metadata"]:
+        return False
+    return bool(live["metadata"]["uid"] == target["metadata"]["uid"])
 
 
 def _deleted(ref: ObjectRef) -> JsonObject:

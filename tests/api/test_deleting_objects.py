@@ -400,6 +400,18 @@ def test_a_deletion_that_the_cluster_answers_with_500_fails_and_holds_up_nothing
     assert (read(api, deletion)["status"], read(api, behind)["status"]) == ("failed", "succeeded")
 
 
+@pytest.mark.case("H3")
+@pytest.mark.parametrize(("conflicts", "status"), [(1, 200), (2, 200), (3, 409), (99, 409)])
+def test_a_conflict_of_the_clusters_own_is_not_taken_for_a_deletion(
+    api: Api, kube: ClusterDouble, cluster: ClusterClient, conflicts: int, status: int
+) -> None:
+    api.post(APPLY, web())
+    kube.fail_next(status=409, match="DELETE", times=conflicts)
+    answer = api.delete(WEB)
+    assert answer.status == status, answer.text
+    assert (cluster.find(IN_CLUSTER) is None) is (status == 200)
+
+
 def test_k08_nothing_is_deleted_for_a_friend_who_is_being_deleted(api: Api) -> None:
     api.post(APPLY, web())
     api.delete(f"{FRIEND}?confirm=alice")
