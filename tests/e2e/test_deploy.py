@@ -155,7 +155,7 @@ def test_the_doctor_finds_a_deployment_well(operator: Account, trees: Mapping[st
     assert "FAIL" not in done.stdout
     # MiniStack's simulation of policies knows no conditions, and it restores no table.
     untold = [line for line in done.stdout.splitlines() if line.startswith("skip")]
-    assert any("table" in line and "restoring to a point in time" in line for line in untold)
+    assert any("table" in line and "point-in-time recovery" in line for line in untold)
     assert any("role" in line and "simulates no conditions" in line for line in untold)
 
 
