@@ -197,7 +197,10 @@ def _judge_requests(clean: str, told: Any, world: _World) -> Figure:  # noqa: AN
 
 
 def _writes(told: Any) -> int:  # noqa: ANN401 - see _run_pass
-    return sum(told["writes"].values())
+    """Return the writes, but for the one that counts each request to Cloudflare (decision 40)."""
+    asked = [*told["reads"].items(), *told["writes"].items()]
+    counts = sum(number for name, number in asked if name.startswith("cloudflare "))
+    return int(sum(told["writes"].values()) - counts)
 
 
 def _measure_drifted(world: _World) -> list[Figure]:
