@@ -341,14 +341,14 @@ class Inventory(Protocol):
         """
 
     def hold_removed(self, removed: RemovedExposure, lease: Lease, now: float) -> bool:
-        """Keep a removed exposure from being put up again until the lease ends or is released.
+        """Keep a removed exposure from being published again until the lease ends or is released.
 
-        Safe to repeat. Tells whether it is held: not where it has been put up again, or where
-        another holds it.
+        Safe to repeat. Tells whether it is held: False where it is published again already, or
+        where another run holds it.
         """
 
     def release_removed(self, removed: RemovedExposure, owner: str) -> None:
-        """Let it be put up again. Safe to repeat."""
+        """Let it be published again. Safe to repeat."""
 
     def begin_pass(self, lease: Lease, now: float) -> bool:
         """Take the lease under which a pass over everything runs; tell whether it was free."""

@@ -133,7 +133,7 @@ def parse_identity(platform: Platform, value: str) -> Identity:
     """Return the canonical identity behind a platform id as a client writes it.
 
     A phone number's punctuation, a UUID's or username's case and a phone's JID do not make another
-    person. A JID of @lid is a person of its own: nobody but WhatsApp knows whose phone it is.
+    person. A JID of @lid is a person of its own: only WhatsApp knows its phone number.
     Raises InvalidInput when the value is no id on the platform.
     """
     if fault := PLATFORM_IDS[platform].fault_of(value):

@@ -361,7 +361,7 @@ class _OpenCluster:
         from kubernetes.client.exceptions import ApiException  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
-        from chalicelib.gateways.tls import explain_certificate  # noqa: PLC0415
+        from chalicelib.gateways.tls import explain_certificate  # noqa: PLC0415 - loads the client
 
         read_seconds = self._deadline.bound(_READ_SECONDS)
         request = partial(

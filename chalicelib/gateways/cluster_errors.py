@@ -35,7 +35,7 @@ _MOST_NAMED: Final = 8
 _FIELD: Final = re.compile(r"[A-Za-z0-9_.\[\]/:=\"-]{1,120}")
 # What Go's own HTTP server says where no resource of a group is served; it is no Status.
 _NO_SUCH_PATH: Final = b"404 page not found"
-# The server fills rollingUpdate in, and nobody owns it: an apply without it does not take it away.
+# The server fills rollingUpdate in, and no manager owns it: an apply without it keeps it.
 _DEFAULTED_BOUNDS: Final = "spec.strategy.rollingUpdate (FieldValueForbidden)"
 _MANAGER: Final = re.compile(r'conflict with "([A-Za-z0-9_.:/ -]{1,64})"')
 

@@ -76,7 +76,7 @@ def _cacheable(request: Request, answer: Answer, *, tag: str, seconds: int) -> A
 @lru_cache(maxsize=8)
 def _description(server: str) -> tuple[str, str]:
     # Here and not above: a cold start must not pay for what it seldom needs.
-    from chalicelib.routes.description.document import describe  # noqa: PLC0415
+    from chalicelib.routes.description.document import describe  # noqa: PLC0415 - read by few
 
     document = {**describe(), "servers": [{"url": server}]}
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))

@@ -71,7 +71,7 @@ def delete_target(cluster: Cluster, operation: Operation, target: JsonObject | N
 
 
 def rehearse_deletion(cluster: Cluster, friend: Friend, operation: Operation) -> JsonObject:
-    """Return the result of the deletion, and have the cluster check it. Raises as delete_target."""
+    """Return the result of the deletion, and have the cluster check it. Raises as find_target."""
     (manifest,) = operation.manifests
     ref = ref_of(manifest)
     cluster.delete(ref, seen=find_target(cluster, friend, ref), dry_run=True)

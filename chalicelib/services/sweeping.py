@@ -94,7 +94,7 @@ class _Orphan(Generic[T]):
 
 @dataclass(frozen=True)
 class _Hold:
-    """The removals that a deletion goes by: what is held is not put up again meanwhile."""
+    """The removals that a deletion goes by: what is held is not published meanwhile."""
 
     inventory: Inventory
     lease: Lease

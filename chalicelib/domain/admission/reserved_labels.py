@@ -69,7 +69,7 @@ def mend_reserved_labels(
     if manifest["kind"] == kinds.SERVICE.name:
         uses = _uses_in_map(spec.get("selector", {}), child(at, "spec", "selector"))
     else:
-        # A Job's selector is refused whatever it holds, and so it is read by nobody.
+        # A Job's selector is always refused, so it is not read here.
         selector = spec.get("selector", {}) if manifest["kind"] == kinds.DEPLOYMENT.name else {}
         uses = _uses_of_pods(selector, child(at, "spec", "selector"), *template)
     found: dict[str, list[_Use]] = {}
